@@ -1,0 +1,1 @@
+"""What may be changed without code, and the models that check it."""

@@ -1,0 +1,1 @@
+"""Stories: what the Prefect UI lists, and the command line."""

@@ -1,0 +1,62 @@
+"""The `reengage` command line: every command is in flows/commands, this file lists them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.errors import ConfigError, ReengageError
+from flows.commands import database
+from flows.commands.console import errors
+
+# Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
+for variable in ("PREFECT_SERVER_ANALYTICS_ENABLED", "GX_ANALYTICS_ENABLED", "STREAMLIT_BROWSER_GATHER_USAGE_STATS"):
+    os.environ.setdefault(variable, "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+app = typer.Typer(
+    name="reengage",
+    help="Re-engagement as code: who, may we, what, and what came of it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+GROUPS = {"db": database.app}
+COMMANDS = ()
+
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
+for command in COMMANDS:
+    app.command()(command)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="Configuration folder (REENGAGE_CONFIG).")] = None,
+) -> None:
+    """Options that stand before the command."""
+    context.obj = {"config": config} if config else {}
+
+
+def main() -> None:
+    """Run the command line; 0 done, 1 the run failed, 2 wrong usage or configuration."""
+    try:
+        app()
+    except ConfigError as error:
+        errors.print(f"[bold red]{len(error.problems)} problem(s) to fix[/bold red]")
+        for problem in error.problems:
+            errors.print(f"  {problem}", markup=False)
+        sys.exit(error.exit_code)
+    except ReengageError as error:
+        errors.print(str(error), markup=False)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""How every command prints: tables for people, one JSON object for scripts."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tasks.store.workspace import Workspace
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+# The same options wherever a command takes them.
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Decide as at this moment: a date, or ISO 8601 with a zone.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+All = Annotated[bool, typer.Option("--all", help="With --json: every row instead of the first 100.")]
+SHOWN_ROWS = 100
+
+
+def workspace(context: typer.Context) -> Workspace:
+    """The workspace of this invocation, with the folder given before the command."""
+    from tasks.store.workspace import Workspace  # SQLAlchemy and pydantic are not needed to print help
+
+    if context.obj is None or "workspace" not in context.obj:
+        given = dict(context.obj or {})
+        context.obj = {"workspace": Workspace.open(**given)}
+    return context.obj["workspace"]
+
+
+def show_rows(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    title: str = "",
+    json: bool = False,
+    all_rows: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    count: int | None = None,
+) -> None:
+    """Print rows as a table, or as {arguments, count, rows} with ids as text and instants in UTC (ISO 8601)."""
+    rows = list(rows)
+    shown = rows if all_rows else rows[:SHOWN_ROWS]
+    total = len(rows) if count is None else count
+    if json:
+        answer = {
+            "arguments": {name: plain(value) for name, value in (arguments or {}).items()},
+            "count": total,
+            "rows": [{name: plain(row.get(name)) for name in columns} for row in shown],
+        }
+        typer.echo(json_module.dumps(answer, ensure_ascii=False))
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for name in columns:
+        table.add_column(name.replace("_", " "))
+    for row in shown:
+        table.add_row(*(_cell(row.get(name)) for name in columns))
+    console.print(table)
+    if total > len(shown):
+        console.print(f"{total - len(shown):,} more; --json --all prints every row")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON carries it: instants in UTC, money and ids as text."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    return str(value)

@@ -1,0 +1,228 @@
+-- Clean facts. Personal data lives here and nowhere above; analysts read the views in `facts`.
+
+create schema core;
+
+create table core.customers (
+    customer_id text primary key,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    language text,
+    country text,
+    region text,
+    time_zone text,                       -- as stated, when it is a known zone
+    created_at timestamptz,
+    updated_at timestamptz,
+    is_bare boolean not null default false,  -- made by a purchase, checkout or conversation; never described yet
+    -- Derived once when the contact changes (spec: hash and parse only what changed):
+    email_canonical text,                 -- null when the email channel is not viable
+    email_reason text,                    -- why not: invalid_email, control_character
+    phone_e164 text,                      -- null when sms and whatsapp are not viable
+    phone_reason text,
+    time_zones text[] not null default '{}',  -- every zone the person may be in; empty = unknown (A3)
+    contact_derived_at timestamptz,       -- null = contact columns must be derived again
+    content_sha256 text,
+    load_id bigint
+);
+create index on core.customers (customer_id) where contact_derived_at is null;
+create index on core.customers (phone_e164) where phone_e164 is not null;
+
+-- A merge adds an alias; enrolments, sends and arms keep the id they were made with.
+create table core.aliases (
+    alias_id text primary key,
+    customer_id text not null,
+    reason text not null,
+    merged_at timestamptz not null
+);
+create index on core.aliases (customer_id);
+
+create table core.purchases (
+    order_id text primary key,
+    customer_id text not null,
+    purchased_at timestamptz not null,
+    amount numeric(14, 2) not null,
+    currency text not null,
+    status text not null check (status in ('paid', 'cancelled', 'refunded')),
+    coupon_code text,
+    items jsonb,
+    cancels_order_id text,                -- this row cancels another order
+    cancelled_by text,                    -- another row cancels this order; it no longer counts
+    updated_at timestamptz not null,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.purchases (customer_id, purchased_at);
+create index on core.purchases (purchased_at);
+create index on core.purchases (cancels_order_id) where cancels_order_id is not null;
+
+-- The purchase cycle (A15): one row per customer and purchase day in the business zone, counted purchases only.
+create table core.purchase_days (
+    customer_id text not null,
+    day date not null,
+    number integer not null,              -- 1 for the first purchase day
+    first_day date not null,
+    at timestamptz not null,              -- earliest counted purchase of the day
+    next_day date,                        -- the next purchase day, null for the last one
+    next_at timestamptz,                  -- earliest counted purchase of the next purchase day
+    expected_on numeric,                  -- day + average gap, in days since 2000-01-01; null when number = 1
+    primary key (customer_id, day)
+);
+
+create table core.checkouts (
+    checkout_id text primary key,
+    customer_id text,
+    visitor_id text,
+    email text,
+    first_name text,
+    last_name text,
+    status text not null check (status in ('opened', 'email_entered', 'submitted', 'failed', 'completed')),
+    failure_reason text,
+    amount numeric(14, 2),
+    currency text,
+    language text,
+    country text,
+    items jsonb,
+    coupon_code text,
+    opened_at timestamptz not null,
+    updated_at timestamptz not null,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.checkouts (customer_id, opened_at);
+
+create table core.events (
+    event_id text primary key,
+    customer_id text not null,
+    name text not null,
+    occurred_at timestamptz not null,
+    properties jsonb,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.events (customer_id, name, occurred_at);
+
+create table core.conversations (
+    conversation_id text primary key,
+    customer_id text not null,
+    channel text not null,
+    account text,
+    ad_id text,
+    bot_id text,
+    opened_at timestamptz not null,
+    milestone text not null check (milestone in ('lead', 'deep_conversation', 'qualified')),
+    milestone_at timestamptz not null,
+    updated_at timestamptz not null,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.conversations (customer_id, opened_at);
+
+create table core.milestones (
+    conversation_id text not null,
+    milestone text not null,
+    milestone_at timestamptz not null,
+    primary key (conversation_id, milestone, milestone_at)
+);
+
+create table core.messages (
+    message_id text primary key,
+    conversation_id text not null,
+    direction text not null check (direction in ('inbound', 'outbound')),
+    sender text not null check (sender in ('customer', 'bot', 'agent', 'campaign')),
+    sent_at timestamptz not null,
+    text text,
+    kind text,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.messages (conversation_id, sent_at);
+
+-- Each change of an ad is a row, so that any past moment is right.
+create table core.ads (
+    ad_id text not null,
+    updated_at timestamptz not null,
+    campaign_name text not null,
+    bot_id text,
+    status text not null check (status in ('active', 'paused')),
+    content_sha256 text not null,
+    load_id bigint not null,
+    primary key (ad_id, updated_at)
+);
+
+-- Append-only history (A21); what is in force at a moment is computed from it.
+create table core.consents (
+    consent_id text primary key,
+    customer_id text not null,
+    channel text not null check (
+        channel in ('email', 'push', 'webpush', 'inbox', 'sms', 'whatsapp', 'meta', 'tiktok', 'google')
+    ),
+    purpose text not null check (purpose in ('marketing', 'retargeting', 'transactional')),
+    status text not null check (status in ('granted', 'withdrawn')),
+    basis text check (basis in ('express', 'soft_opt_in', 'inquiry')),
+    ad_user_data boolean,
+    ad_personalization boolean,
+    source text,
+    wording text,
+    occurred_at timestamptz not null,
+    expires_at timestamptz,
+    content_sha256 text not null,
+    load_id bigint,
+    check (status = 'withdrawn' or basis is not null)
+);
+create index on core.consents (customer_id, channel, purpose, occurred_at);
+
+-- A consent line in quarantine counts as a withdrawal for its person and channel until replayed.
+create table core.consent_blocks (
+    quarantine_id bigint primary key references raw.quarantine,
+    customer_id text not null,
+    channel text                          -- null: every channel
+);
+create index on core.consent_blocks (customer_id);
+
+create table core.push_tokens (
+    token_id text primary key,
+    customer_id text not null,
+    endpoint text not null,
+    platform text not null check (platform in ('apns', 'fcm', 'webpush')),
+    active boolean not null,
+    updated_at timestamptz not null,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.push_tokens (customer_id) where active;
+
+create table core.visits (
+    visit_id text primary key,
+    session_id text not null,
+    visitor_id text,
+    customer_id text,
+    page_url text not null,
+    previous_url text,
+    referrer text,
+    keyword text,
+    source_type text,
+    city text,
+    country text,
+    language text,
+    device text,
+    window_width integer,
+    window_height integer,
+    visit_number integer,
+    custom jsonb,
+    viewed_at timestamptz not null,
+    left_at timestamptz,
+    content_sha256 text not null,
+    load_id bigint not null
+);
+create index on core.visits (customer_id, viewed_at) where customer_id is not null;
+
+-- People who must not be written to, by keyed hash of the address, so that the list itself names nobody.
+create table core.suppressions (
+    address_hmac text not null,
+    channel text not null,
+    scope text not null default 'marketing',
+    reason text not null,
+    suppressed_at timestamptz not null,
+    primary key (address_hmac, channel, scope)
+);

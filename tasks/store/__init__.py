@@ -1,0 +1,1 @@
+"""PostgreSQL: the engine, the embedded server, migrations, SQL files as callables, the ledger."""

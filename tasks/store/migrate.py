@@ -1,0 +1,152 @@
+"""Bring a database to the schema of this checkout: sql/migrations in order, each applied once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from config.settings import CHECKOUT
+from tasks.rules.errors import DatabaseError
+from tasks.store.engine import ROLES, Database, Role, scrubbed
+
+MIGRATIONS = CHECKOUT / "sql" / "migrations"
+# One number for everyone who migrates, so that two processes started together do it once.
+MIGRATION_LOCK = 7_345_001
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a migration run did: the files applied now and how many were there before."""
+
+    fresh: tuple[str, ...]
+    known: int
+    roles_made: bool
+
+
+def migrate(database: Database, folder: Path = MIGRATIONS, *, business_zone: str = "UTC") -> Applied:
+    """Apply every migration that is not there yet, each in its own transaction, then make the two roles.
+
+    A fresh database remembers its business zone: purchase days were cut by it. Raises DatabaseError when an applied file has changed since: write a new one instead.
+    """
+    with database.alone() as lock:
+        lock.execute(sa.text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        try:
+            fresh, known = _apply(database, folder)
+            _remember_zone(database, business_zone)
+        finally:
+            lock.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+    return Applied(fresh, known, _make_roles(database))
+
+
+def pending(database: Database, folder: Path = MIGRATIONS) -> list[str]:
+    """Names of the migrations that are not applied."""
+    with database.transaction() as connection:
+        known = _known(connection)
+    return [path.name for path in sorted(folder.glob("*.sql")) if path.name not in known]
+
+
+def _apply(database: Database, folder: Path) -> tuple[tuple[str, ...], int]:
+    with database.transaction() as connection:
+        connection.execute(sa.text("create schema if not exists raw"))
+        connection.execute(
+            sa.text(
+                "create table if not exists raw.migrations ("
+                "name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
+            )
+        )
+        known = _known(connection)
+    fresh = []
+    for path in sorted(folder.glob("*.sql")):
+        text = path.read_text("utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if path.name in known:
+            if known[path.name] != digest:
+                raise DatabaseError(
+                    f"{path.name} was applied to this database in another version; migrations are never edited "
+                    "after they have run: restore the file and add a new one (or recreate a throw-away database)"
+                )
+            continue
+        try:
+            with database.transaction() as connection:
+                connection.exec_driver_sql(text.replace("%", "%%"))
+                connection.execute(
+                    sa.text("insert into raw.migrations (name, sha256) values (:name, :sha256)"),
+                    {"name": path.name, "sha256": digest},
+                )
+        except sa.exc.DBAPIError as error:
+            raise DatabaseError(f"sql/migrations/{path.name}: {scrubbed(error)}") from error
+        fresh.append(path.name)
+    return tuple(fresh), len(known)
+
+
+def _remember_zone(database: Database, zone: str) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            sa.text("insert into campaign.database (business_zone) values (:zone) on conflict (one) do nothing"),
+            {"zone": zone},
+        )
+        kept = connection.execute(sa.text("select business_zone from campaign.database")).scalar()
+    if kept != zone:
+        raise DatabaseError(
+            f"this database cuts purchase days in {kept}, the configuration says {zone}; set REENGAGE_TIME_ZONE={kept} "
+            "or load into a fresh database"
+        )
+
+
+def _known(connection: sa.Connection) -> dict[str, str]:
+    exists = connection.execute(sa.text("select to_regclass('raw.migrations')")).scalar()
+    if not exists:
+        return {}
+    rows = connection.execute(sa.text("select name, sha256 from raw.migrations"))
+    return dict(rows.tuples().all())
+
+
+def _make_roles(database: Database) -> bool:
+    """Make or refresh the two logins where the pipeline may; False where only an administrator may."""
+    with database.transaction() as connection:
+        may = connection.execute(
+            sa.text("select rolsuper or rolcreaterole from pg_roles where rolname = current_user")
+        ).scalar()
+        if not may:
+            return False
+        for statement in role_statements(database, connection):
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+    return True
+
+
+def role_statements(database: Database, connection: sa.Connection) -> list[str]:
+    """The statements that make the analyst's and the dashboard's logins, for `db roles` and for `migrate`.
+
+    The analyst reads views in `facts`, the dashboard reads `evaluation`; neither may create, lock rows, write,
+    or fill the disk (reliability findings 6 and H1 to H9).
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    schema: dict[Role, str] = {"analyst": "facts", "dashboard": "evaluation"}
+    name_of_database = quote(database.name)
+    superuser = connection.execute(sa.text("select rolsuper from pg_roles where rolname = current_user")).scalar()
+    statements = [f"revoke create, temporary on database {name_of_database} from public"]
+    for role in ROLES:
+        name, reads = quote(database.role_name(role)), schema[role]
+        known = connection.execute(
+            sa.text("select 1 from pg_roles where rolname = :name"), {"name": database.role_name(role)}
+        ).scalar()
+        login = f"login password '{database.role_password(role)}' nosuperuser nocreatedb nocreaterole connection limit 20"
+        statements += [
+            f"{'alter' if known else 'create'} role {name} {login}",
+            f"alter role {name} set default_transaction_read_only = on",
+            f"alter role {name} set statement_timeout = '60s'",
+            f"alter role {name} set lock_timeout = '5s'",
+            f"alter role {name} set idle_in_transaction_session_timeout = '120s'",
+            f"alter role {name} set search_path = {reads}",
+            f"alter role {name} set timezone = 'UTC'",
+            f"grant connect on database {name_of_database} to {name}",
+            f"grant usage on schema {reads} to {name}",
+            f"grant select on all tables in schema {reads} to {name}",
+            f"alter default privileges in schema {reads} grant select on tables to {name}",
+        ]
+        if superuser:  # only a superuser may bound temporary files for another role
+            statements.append(f"alter role {name} set temp_file_limit = '2GB'")
+    return statements

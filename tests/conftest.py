@@ -1,0 +1,91 @@
+"""What every test may ask for: a real PostgreSQL database of its own, and a workspace on it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from config.settings import CHECKOUT, Settings
+from tasks.store import embedded
+from tasks.store.engine import Database
+from tasks.store.migrate import migrate
+from tasks.store.workspace import Workspace
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.Server]:
+    """One embedded server for the whole session (REENGAGE_PG_BIN runs the same tests on other binaries)."""
+    home = Path(tempfile.mkdtemp(prefix="reengage-tests-"))
+    home.chmod(0o755)
+    pg_bin = os.environ.get("REENGAGE_PG_BIN")
+    try:
+        yield embedded.start(home, Path(pg_bin) if pg_bin else None)
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make_database(server: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Database]]:
+    """Fresh migrated databases, copied from one template per business zone; dropped at the end."""
+    home = tmp_path_factory.mktemp("roles")
+    templates: dict[str, str] = {}
+    made: list[Database] = []
+
+    def make(business_zone: str = "UTC") -> Database:
+        if business_zone not in templates:
+            template = Database(server.url(f"template_{len(templates)}"), home)
+            template.create_if_missing()
+            migrate(template, business_zone=business_zone)
+            template.dispose()
+            templates[business_zone] = template.name
+        database = Database(server.url(f"test_{next(_numbers)}"), home)
+        admin = sa.create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"create database {database.name} template {templates[business_zone]}")
+        made.append(database)
+        migrate(database, business_zone=business_zone)  # nothing to apply; makes this database's logins
+        return database
+
+    yield make
+    for database in made:
+        database.dispose()
+
+
+@pytest.fixture
+def database(make_database: Callable[..., Database]) -> Iterator[Database]:
+    """A fresh migrated database, business zone UTC."""
+    database = make_database()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def make_workspace(
+    make_database: Callable[..., Database], tmp_path: Path
+) -> Iterator[Callable[..., Workspace]]:
+    """A workspace on a fresh database: `make_workspace(mode="simulated", config=folder, time_zone="UTC")`."""
+    opened: list[Workspace] = []
+
+    def make(config: Path = CHECKOUT / "config", time_zone: str = "UTC", **given: object) -> Workspace:
+        database = make_database(time_zone)
+        url = SecretStr(database.url.render_as_string(hide_password=False))
+        settings = Settings(
+            config=config, home=database.home, database_url=url, time_zone=time_zone, _env_file=None, **given
+        )
+        opened.append(Workspace(settings))
+        return opened[-1]
+
+    yield make
+    for work in opened:
+        work.close()
