@@ -99,3 +99,179 @@ create table raw.erased (
     customer_hash text primary key,       -- hmac-sha256 of the customer id, keyed by the suppression key
     erased_at timestamptz not null
 );
+
+-- Landing tables: one partition per load, named raw.<entity>_<load_id>, made in the transaction that fills it and
+-- dropped when the load is merged. Everything is text here: a value that cannot be read is the gate's business.
+-- `broken` is the reason code of a line that could not even be split or decoded (its columns are null then);
+-- `raw` is the line as it came, bytes that are not UTF-8 and NUL written as \xNN.
+
+create table raw.customers (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    customer_id text,
+    email text,
+    phone text,
+    first_name text,
+    last_name text,
+    language text,
+    country text,
+    region text,
+    time_zone text,
+    created_at text,
+    updated_at text
+) partition by list (load_id);
+
+create table raw.purchases (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    order_id text,
+    customer_id text,
+    purchased_at text,
+    amount text,
+    currency text,
+    status text,
+    coupon_code text,
+    items text,
+    updated_at text,
+    cancels text                          -- the order that this row cancels, by its id
+) partition by list (load_id);
+
+create table raw.checkouts (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    checkout_id text,
+    customer_id text,
+    visitor_id text,
+    email text,
+    first_name text,
+    last_name text,
+    status text,
+    failure_reason text,
+    amount text,
+    currency text,
+    language text,
+    country text,
+    items text,
+    coupon_code text,
+    opened_at text,
+    updated_at text
+) partition by list (load_id);
+
+create table raw.events (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    event_id text,
+    customer_id text,
+    name text,
+    occurred_at text,
+    properties text
+) partition by list (load_id);
+
+create table raw.conversations (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    conversation_id text,
+    customer_id text,
+    channel text,
+    account text,
+    ad_id text,
+    bot_id text,
+    opened_at text,
+    milestone text,
+    milestone_at text,
+    updated_at text
+) partition by list (load_id);
+
+create table raw.messages (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    message_id text,
+    conversation_id text,
+    direction text,
+    sender text,
+    sent_at text,
+    text text,
+    kind text
+) partition by list (load_id);
+
+create table raw.ads (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    ad_id text,
+    campaign_name text,
+    bot_id text,
+    status text,
+    updated_at text
+) partition by list (load_id);
+
+create table raw.consents (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    consent_id text,
+    customer_id text,
+    channel text,
+    purpose text,
+    status text,
+    basis text,
+    ad_user_data text,
+    ad_personalization text,
+    source text,
+    wording text,
+    occurred_at text,
+    expires_at text
+) partition by list (load_id);
+
+create table raw.push_tokens (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    token_id text,
+    customer_id text,
+    endpoint text,
+    platform text,
+    active text,
+    updated_at text
+) partition by list (load_id);
+
+create table raw.visits (
+    load_id bigint not null,
+    line_no bigint not null,
+    raw text not null,
+    broken text,
+    visit_id text,
+    session_id text,
+    visitor_id text,
+    customer_id text,
+    page_url text,
+    previous_url text,
+    referrer text,
+    keyword text,
+    source_type text,
+    city text,
+    country text,
+    language text,
+    device text,
+    window_width text,
+    window_height text,
+    visit_number text,
+    custom text,
+    viewed_at text,
+    left_at text
+) partition by list (load_id);
