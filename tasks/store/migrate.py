@@ -133,7 +133,9 @@ def role_statements(database: Database, connection: sa.Connection) -> list[str]:
         known = connection.execute(
             sa.text("select 1 from pg_roles where rolname = :name"), {"name": database.role_name(role)}
         ).scalar()
-        login = f"login password '{database.role_password(role)}' nosuperuser nocreatedb nocreaterole connection limit 20"
+        login = (
+            f"login password '{database.role_password(role)}' nosuperuser nocreatedb nocreaterole connection limit 20"
+        )
         statements += [
             f"{'alter' if known else 'create'} role {name} {login}",
             f"alter role {name} set default_transaction_read_only = on",
