@@ -105,9 +105,8 @@ class Database:
             self.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
         )
         with server.connect() as connection:
-            known = connection.execute(
-                sa.text("select 1 from pg_database where datname = :name"), {"name": self.name}
-            ).scalar()
+            names = sa.table("pg_database", sa.column("datname"))
+            known = connection.execute(sa.select(names.c.datname).where(names.c.datname == self.name)).scalar()
             if not known:
                 quoted = connection.dialect.identifier_preparer.quote(self.name)
                 with contextlib.suppress(sa.exc.ProgrammingError):  # another process was faster
@@ -133,7 +132,10 @@ class Database:
                 "keepalives_idle": 30,
                 "tcp_user_timeout": 60_000,
                 "application_name": "reengage",
-                "options": "-c timezone=UTC",
+                # A lost machine's session, and the advisory locks it holds, end on the server within a minute.
+                "options": (
+                    "-c timezone=UTC -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+                ),
             },
             **options,
         )

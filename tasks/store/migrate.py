@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from config.settings import CHECKOUT
 from tasks.rules.errors import DatabaseError
@@ -15,6 +16,16 @@ from tasks.store.engine import ROLES, Database, Role, scrubbed
 MIGRATIONS = CHECKOUT / "sql" / "migrations"
 # One number for everyone who migrates, so that two processes started together do it once.
 MIGRATION_LOCK = 7_345_001
+
+_applied = sa.Table(
+    "migrations",
+    sa.MetaData(schema="raw"),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+)
+_database = sa.table("database", sa.column("one"), sa.column("business_zone"), schema="campaign")
+_roles = sa.table("pg_roles", sa.column("rolname"), sa.column("rolsuper"), sa.column("rolcreaterole"))
 
 
 @dataclass(frozen=True)
@@ -29,15 +40,16 @@ class Applied:
 def migrate(database: Database, folder: Path = MIGRATIONS, *, business_zone: str = "UTC") -> Applied:
     """Apply every migration that is not there yet, each in its own transaction, then make the two roles.
 
-    A fresh database remembers its business zone: purchase days were cut by it. Raises DatabaseError when an applied file has changed since: write a new one instead.
+    A fresh database remembers its business zone, since purchase days are cut by it. Raises DatabaseError when an
+    applied file has changed since: write a new one instead.
     """
     with database.alone() as lock:
-        lock.execute(sa.text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        lock.execute(sa.select(sa.func.pg_advisory_lock(MIGRATION_LOCK)))
         try:
             fresh, known = _apply(database, folder)
             _remember_zone(database, business_zone)
         finally:
-            lock.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+            lock.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))
     return Applied(fresh, known, _make_roles(database))
 
 
@@ -50,13 +62,8 @@ def pending(database: Database, folder: Path = MIGRATIONS) -> list[str]:
 
 def _apply(database: Database, folder: Path) -> tuple[tuple[str, ...], int]:
     with database.transaction() as connection:
-        connection.execute(sa.text("create schema if not exists raw"))
-        connection.execute(
-            sa.text(
-                "create table if not exists raw.migrations ("
-                "name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
-            )
-        )
+        connection.execute(sa.schema.CreateSchema("raw", if_not_exists=True))
+        _applied.create(connection, checkfirst=True)
         known = _known(connection)
     fresh = []
     for path in sorted(folder.glob("*.sql")):
@@ -72,10 +79,7 @@ def _apply(database: Database, folder: Path) -> tuple[tuple[str, ...], int]:
         try:
             with database.transaction() as connection:
                 connection.exec_driver_sql(text.replace("%", "%%"))
-                connection.execute(
-                    sa.text("insert into raw.migrations (name, sha256) values (:name, :sha256)"),
-                    {"name": path.name, "sha256": digest},
-                )
+                connection.execute(sa.insert(_applied).values(name=path.name, sha256=digest))
         except sa.exc.DBAPIError as error:
             raise DatabaseError(f"sql/migrations/{path.name}: {scrubbed(error)}") from error
         fresh.append(path.name)
@@ -84,11 +88,8 @@ def _apply(database: Database, folder: Path) -> tuple[tuple[str, ...], int]:
 
 def _remember_zone(database: Database, zone: str) -> None:
     with database.transaction() as connection:
-        connection.execute(
-            sa.text("insert into campaign.database (business_zone) values (:zone) on conflict (one) do nothing"),
-            {"zone": zone},
-        )
-        kept = connection.execute(sa.text("select business_zone from campaign.database")).scalar()
+        connection.execute(insert(_database).values(one=True, business_zone=zone).on_conflict_do_nothing())
+        kept = connection.execute(sa.select(_database.c.business_zone)).scalar_one()
     if kept != zone:
         raise DatabaseError(
             f"this database cuts purchase days in {kept}, the configuration says {zone}; set REENGAGE_TIME_ZONE={kept} "
@@ -97,19 +98,15 @@ def _remember_zone(database: Database, zone: str) -> None:
 
 
 def _known(connection: sa.Connection) -> dict[str, str]:
-    exists = connection.execute(sa.text("select to_regclass('raw.migrations')")).scalar()
-    if not exists:
+    if not sa.inspect(connection).has_table(_applied.name, schema=_applied.schema):
         return {}
-    rows = connection.execute(sa.text("select name, sha256 from raw.migrations"))
-    return dict(rows.tuples().all())
+    return {row.name: row.sha256 for row in connection.execute(sa.select(_applied))}
 
 
 def _make_roles(database: Database) -> bool:
     """Make or refresh the two logins where the pipeline may; False where only an administrator may."""
     with database.transaction() as connection:
-        may = connection.execute(
-            sa.text("select rolsuper or rolcreaterole from pg_roles where rolname = current_user")
-        ).scalar()
+        may = connection.execute(_of_this_login(_roles.c.rolsuper | _roles.c.rolcreaterole)).scalar()
         if not may:
             return False
         for statement in role_statements(database, connection):
@@ -126,12 +123,12 @@ def role_statements(database: Database, connection: sa.Connection) -> list[str]:
     quote = connection.dialect.identifier_preparer.quote
     schema: dict[Role, str] = {"analyst": "facts", "dashboard": "evaluation"}
     name_of_database = quote(database.name)
-    superuser = connection.execute(sa.text("select rolsuper from pg_roles where rolname = current_user")).scalar()
+    superuser = connection.execute(_of_this_login(_roles.c.rolsuper)).scalar()
     statements = [f"revoke create, temporary on database {name_of_database} from public"]
     for role in ROLES:
         name, reads = quote(database.role_name(role)), schema[role]
         known = connection.execute(
-            sa.text("select 1 from pg_roles where rolname = :name"), {"name": database.role_name(role)}
+            sa.select(_roles.c.rolname).where(_roles.c.rolname == database.role_name(role))
         ).scalar()
         login = (
             f"login password '{database.role_password(role)}' nosuperuser nocreatedb nocreaterole connection limit 20"
@@ -152,3 +149,7 @@ def role_statements(database: Database, connection: sa.Connection) -> list[str]:
         if superuser:  # only a superuser may bound temporary files for another role
             statements.append(f"alter role {name} set temp_file_limit = '2GB'")
     return statements
+
+
+def _of_this_login(answer: sa.ColumnElement[bool]) -> sa.Select[bool]:
+    return sa.select(answer).where(_roles.c.rolname == sa.func.current_user())
