@@ -1,0 +1,101 @@
+"""One run of a flow: its number, its clock, and the lock that lets one run at a time do the work."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.campaign import Campaign
+from config.settings import Mode
+from tasks.rules.errors import ReengageError, Superseded
+from tasks.store import mode
+from tasks.store.workspace import Workspace
+
+# Flows whose work a later run has already done when it asks about an earlier moment (fault matrix R2).
+FORWARD_ONLY = ("reengage", "dispatch")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one flow; `counts` collects what goes into its row and the artifact, never about one person."""
+
+    work: Workspace
+    run_id: int
+    flow: str
+    campaign: Campaign | None
+    as_of: datetime
+    mode: Mode
+    config_sha256: str
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def begin(work: Workspace, flow: str, campaign: Campaign | None, as_of: datetime | None) -> Iterator[Run]:
+    """Open a run of a flow (for one campaign) and close it as completed or failed with its counts.
+
+    The lock is a session-level advisory lock on a connection of its own, so a dead process frees it. Raises
+    Superseded when another run holds it, or when a later moment was already done; the row of this run says so.
+    """
+    name = campaign.name if campaign else None
+    at = mode.clock(work, as_of)
+    digest = config_sha256(campaign)
+    with _lock(work, f"{flow}/{name or '*'}") as taken:
+        with work.database.transaction() as connection:
+            stored = mode.settle(work, connection)
+            if taken:
+                connection.execute(work.queries["ledger/run_sweep"](flow=flow, campaign=name))
+            latest = connection.execute(work.queries["ledger/run_latest"](flow=flow, campaign=name)).scalar_one()
+            run_id = connection.execute(
+                work.queries["ledger/run_begin"](flow=flow, campaign=name, as_of=at, config_sha256=digest)
+            ).scalar_one()
+        run = Run(work, run_id, flow, campaign, at, stored, digest)
+        title = f"{flow} {name}" if name else flow
+        if not taken:
+            _finish(run, "superseded", {"reason": "another run is doing this work"})
+            raise Superseded(f"{title}: another run is doing this work")
+        if flow in FORWARD_ONLY and latest is not None and at < latest:
+            _finish(run, "superseded", {"reason": "a run for a later moment has completed"})
+            raise Superseded(f"{title}: done already for {latest.isoformat()}, later than {at.isoformat()}")
+        try:
+            yield run
+        except Superseded:
+            _finish(run, "superseded", run.counts)
+            raise
+        except BaseException as error:
+            # Only our own messages are known to be free of personal data.
+            reason = str(error) if isinstance(error, ReengageError) else type(error).__name__
+            _finish(run, "failed", {**run.counts, "error": reason})
+            raise
+        _finish(run, "completed", run.counts)
+
+
+def config_sha256(campaign: Campaign | None) -> str:
+    """Fingerprint of a campaign as it was read, so that a decision names the rules it was made under (I20)."""
+    text = campaign.model_dump_json() if campaign else ""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _finish(run: Run, state: str, counts: dict[str, Any]) -> None:
+    with run.work.database.transaction() as connection:
+        connection.execute(
+            run.work.queries["ledger/run_finish"](run_id=run.run_id, state=state, counts=json.dumps(counts))
+        )
+
+
+@contextlib.contextmanager
+def _lock(work: Workspace, lock: str) -> Iterator[bool]:
+    with work.database.alone() as connection:
+        taken = connection.execute(work.queries["ledger/run_try_lock"](lock=lock)).scalar_one()
+        try:
+            yield taken
+        finally:
+            if taken:
+                with contextlib.suppress(sa.exc.DBAPIError):  # the connection is gone, and the lock with it
+                    connection.execute(work.queries["ledger/run_unlock"](lock=lock))
