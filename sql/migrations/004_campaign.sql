@@ -15,6 +15,7 @@ create table campaign.campaigns (
     campaign text primary key,                          -- '*' = the kill switch for everything
     state text not null default 'active' check (state in ('active', 'paused', 'ended')),
     reason text,
+    dispatched_at timestamptz,                          -- simulated: how far its sends have been played
     changed_at timestamptz not null default clock_timestamp()
 );
 
@@ -124,8 +125,11 @@ create table campaign.sends (
     settled_at timestamptz,
     run_id bigint references campaign.runs
 );
-create index sends_due on campaign.sends (not_before, priority desc) where state in ('planned', 'retry_wait');
+create index sends_due on campaign.sends (priority desc, not_before) where state in ('planned', 'retry_wait');
+create index sends_expiring on campaign.sends (expires_at) where state in ('planned', 'retry_wait');
 create index sends_open on campaign.sends (state) where state in ('in_flight', 'unknown');
+create index sends_counted on campaign.sends (customer_id)
+where state in ('in_flight', 'unknown', 'accepted', 'abandoned');
 create index on campaign.sends (customer_id, channel, accepted_at) where accepted_at is not null;
 create index on campaign.sends (enrolment_id);
 create index on campaign.sends (campaign, state);
@@ -148,6 +152,8 @@ create table campaign.attempts (
     ),
     status_code integer,
     error_class text,
+    reason text,                                        -- the provider's refusal as a stable code
+    retry_after interval,                               -- asked for by the provider: such a wait costs no attempt
     provider_message_id text,
     unique (send_key, attempt_no)
 );
@@ -156,11 +162,14 @@ create table campaign.provider_events (
     provider text not null,
     event_key text not null,
     attempt_id uuid,
-    kind text not null,
+    kind text not null,                                 -- accepted, delivered, opened, clicked, bounced, complained,
+                                                        -- unsubscribed; not_accepted: the provider knows it never came
     occurred_at timestamptz not null,
     received_at timestamptz not null default clock_timestamp(),
+    settled_at timestamptz,                             -- the ledger has looked at it
     primary key (provider, event_key)
 );
+create index provider_events_unsettled on campaign.provider_events (attempt_id) where settled_at is null;
 
 -- Desired and applied membership; the difference is what a sync sends.
 create table campaign.audience_members (
@@ -190,7 +199,6 @@ create table campaign.outcomes (
     purchases integer not null default 0,
     revenue jsonb not null default '{}',                -- per currency, within max_window_hours
     pre_revenue jsonb not null default '{}',            -- per currency, pre-period of the same length
-    measured_at timestamptz not null,
     primary key (campaign, experiment_version, customer_id)
 );
 
@@ -202,6 +210,174 @@ create table campaign.voucher_events (
     code text not null,
     occurred_at timestamptz not null
 );
+
+-- One truth about a person, asked by planning and asked again by the claim; each function is one select without
+-- side effects, so that the planner inlines it and a batch costs index look-ups only.
+
+-- Zones this server can compute with; a name outside this list counts as unknown (it fails closed).
+create table campaign.zones (name text primary key);
+insert into campaign.zones (name) select name from pg_timezone_names on conflict do nothing;
+
+-- The customer a row belongs to today and every id it ever had (a merge adds an alias).
+create function campaign.person(customer text)
+returns table (customer_id text, ids text[])
+language sql stable
+as $$
+    select
+        coalesce(merged.customer_id, customer),
+        array(
+            select other.alias_id
+            from core.aliases as other
+            where other.customer_id = coalesce(merged.customer_id, customer)
+        ) || coalesce(merged.customer_id, customer)
+    from (values (1)) as one (row_no)
+    left join core.aliases as merged on merged.alias_id = customer
+$$;
+
+-- Bases in force per channel (A21): the last withdrawal ends every earlier grant, only a later express grant
+-- restores, the same instant counts for the withdrawal; a quarantined consent line counts as a withdrawal.
+create function campaign.consents_in_force(ids text[], at timestamptz, wanted_purpose text)
+returns table (channel text, bases text[])
+language sql stable
+as $$
+    select history.channel, array_agg(distinct history.basis)
+    from (
+        select
+            consents.channel, consents.status, consents.basis, consents.occurred_at, consents.expires_at,
+            max(consents.occurred_at) filter (where consents.status = 'withdrawn')
+                over (partition by consents.channel) as withdrawn_at
+        from core.consents
+        where consents.customer_id = any(ids)
+            and consents.purpose = wanted_purpose
+            and consents.occurred_at <= at
+    ) as history
+    where history.status = 'granted'
+        and (history.expires_at is null or history.expires_at > at)
+        and (
+            history.withdrawn_at is null
+            or (history.occurred_at > history.withdrawn_at and history.basis = 'express')
+        )
+        and not exists (
+            select from core.consent_blocks as blocks
+            where blocks.customer_id = any(ids) and (blocks.channel is null or blocks.channel = history.channel)
+        )
+    group by history.channel
+$$;
+
+-- HMAC-SHA256 as hex with built-in functions only; the pads are the key, blown up by tasks/rules/keyed.py.
+create function campaign.keyed_hash(inner_pad bytea, outer_pad bytea, value text)
+returns text
+language sql immutable
+as $$
+    select encode(sha256(outer_pad || sha256(inner_pad || convert_to(value, 'UTF8'))), 'hex')
+$$;
+
+-- Where a person can be reached: one row per channel with consent or address, suppression already looked up.
+-- No address: email and phone did not parse or are missing, no active token (B4, B5, C21).
+create function campaign.reach(
+    person_id text, ids text[], at timestamptz, wanted_purpose text, inner_pad bytea, outer_pad bytea
+)
+returns table (channel text, bases text[], address text, address_hmac text, is_suppressed boolean)
+language sql stable
+as $$
+    select
+        ways.channel,
+        coalesce(consented.bases, '{}'),
+        ways.address,
+        campaign.keyed_hash(inner_pad, outer_pad, ways.address),
+        exists (
+            select from core.suppressions
+            where suppressions.address_hmac = campaign.keyed_hash(inner_pad, outer_pad, ways.address)
+                and suppressions.channel = ways.channel
+                and (
+                    suppressions.scope in ('all', wanted_purpose)
+                    or (suppressions.scope = 'marketing' and wanted_purpose = 'retargeting')
+                )
+        )
+    from (
+        select 'email' as channel, customers.email_canonical as address
+        from core.customers where customers.customer_id = person_id
+        union all
+        select phones.channel, customers.phone_e164
+        from core.customers
+        cross join (values ('sms'), ('whatsapp')) as phones (channel)
+        where customers.customer_id = person_id
+        union all
+        select 'inbox', person_id
+        union all
+        select
+            tokens.channel,
+            (
+                select push_tokens.endpoint
+                from core.push_tokens
+                where push_tokens.customer_id = any(ids)
+                    and push_tokens.active
+                    and (push_tokens.platform = 'webpush') = (tokens.channel = 'webpush')
+                order by push_tokens.updated_at desc, push_tokens.token_id
+                limit 1
+            )
+        from (values ('push'), ('webpush')) as tokens (channel)
+    ) as ways
+    left join campaign.consents_in_force(ids, at, wanted_purpose) as consented on consented.channel = ways.channel
+$$;
+
+-- What ends a sequence or counts as its goal (A23), in [since, until]: a counted purchase, or an event whose
+-- properties match. `since` is included: purchases that come as days have the instant of midnight, as anchors do.
+create function campaign.stop_events(
+    ids text[], event text, properties jsonb, since timestamptz, until timestamptz
+)
+returns table (occurred_at timestamptz)
+language sql stable
+as $$
+    select purchases.purchased_at
+    from core.purchases
+    where event = 'purchase'
+        and purchases.customer_id = any(ids)
+        and purchases.purchased_at between since and until
+        and purchases.status = 'paid'
+        and purchases.cancelled_by is null
+        and jsonb_build_object(
+            'amount', purchases.amount, 'currency', purchases.currency, 'coupon_code', purchases.coupon_code
+        ) @> properties
+    union all
+    select events.occurred_at
+    from core.events
+    where event <> 'purchase'
+        and events.customer_id = any(ids)
+        and events.name = event
+        and events.occurred_at between since and until
+        and coalesce(events.properties, '{}') @> properties
+$$;
+
+-- Quiet hours [start, end) on the recipient's wall clock, may cross midnight (A3); true when any zone is quiet.
+create function campaign.is_quiet(at timestamptz, zones text[], quiet_start time, quiet_end time)
+returns boolean
+language sql stable
+as $$
+    select coalesce(bool_or(
+        case
+            when quiet_start < quiet_end
+                then cast(at at time zone zone as time) >= quiet_start and cast(at at time zone zone as time) < quiet_end
+            else cast(at at time zone zone as time) >= quiet_start or cast(at at time zone zone as time) < quiet_end
+        end
+    ), false)
+    from unnest(zones) as zone
+$$;
+
+-- The first moment, from `at` on, when no zone is quiet; null when two days hold none. The wall clock is asked minute
+-- by minute, so gaps and folds of clock changes need no rule; the series comes in order and is left at the first hit.
+create function campaign.next_open(at timestamptz, zones text[], quiet_start time, quiet_end time)
+returns timestamptz
+language sql stable
+as $$
+    select case when scan.minute = 0 then at else date_trunc('minute', at) + make_interval(mins => scan.minute) end
+    from (select generate_series(0, 2880) as minute) as scan
+    where not campaign.is_quiet(
+        case when scan.minute = 0 then at else date_trunc('minute', at) + make_interval(mins => scan.minute) end,
+        zones, quiet_start, quiet_end
+    )
+    limit 1
+$$;
 
 -- The outbox behaves like a foreign provider: its own store, its own connection, no uniqueness on our keys.
 create schema outbox;
