@@ -268,9 +268,7 @@ class Campaign(_Part):
     def _known_cadence(cls, cadence: str) -> str:
         found = _CADENCE.fullmatch(cadence)
         if not found:
-            message = (
-                "must be daily, weekly, `every 14 days from YYYY-MM-DD`, `every 15 minutes` or `every 5 minutes`"
-            )
+            message = "must be daily, weekly, `every 14 days from YYYY-MM-DD`, `every 15 minutes` or `every 5 minutes`"
             raise ValueError(message)
         if found[1]:
             date.fromisoformat(found[1])

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
 
     config: Path = Field(CHECKOUT / "config", description="configuration folder")
     home: Path = Field(CHECKOUT / ".reengage", description="state folder: embedded server, outbox files, logs")
-    database_url: SecretStr | None = Field(None, description="PostgreSQL 15 to 18; without it an embedded server starts")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 to 18; without it an embedded server starts"
+    )
     database: str | None = Field(
         None, pattern=r"^[a-z][a-z0-9_]{0,40}$", description="database name in the embedded server"
     )
@@ -84,8 +86,12 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("https://example.com", description="address of the receiver as recipients see it")
     test_recipients: list[str] = Field([], description="addresses that `test-send` may send to")
-    api_url: str = Field("http://127.0.0.1:4200/api", description="the Prefect server's API, as flows and the UI see it")
-    dashboard_port: int = Field(8501, ge=0, le=65535, description="the dashboard's port on loopback; 0 picks a free one")
+    api_url: str = Field(
+        "http://127.0.0.1:4200/api", description="the Prefect server's API, as flows and the UI see it"
+    )
+    dashboard_port: int = Field(
+        8501, ge=0, le=65535, description="the dashboard's port on loopback; 0 picks a free one"
+    )
 
     @cached_property
     def pipeline(self) -> Pipeline:

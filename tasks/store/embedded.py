@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psycopg2
+
 from tasks.rules.errors import DatabaseError
 
 SUPERUSER = "reengage"
@@ -237,9 +239,19 @@ def _answers(server: Server) -> bool:
         pass
     except (OSError, ValueError, IndexError):
         return False
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", server.port)) == 0
+    # A real login, since a port can still be open while a killed server's processes go down.
+    try:
+        psycopg2.connect(
+            host="127.0.0.1",
+            port=server.port,
+            user=SUPERUSER,
+            password=server.password,
+            dbname="postgres",
+            connect_timeout=5,
+        ).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def _record(home: Path, server: Server) -> None:

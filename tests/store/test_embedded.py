@@ -1,0 +1,93 @@
+"""The embedded server: starts once, keeps its data, survives kill -9, and needs no other user's help."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from config.settings import CHECKOUT
+from tasks.rules.errors import DatabaseError
+from tasks.store import embedded
+
+
+@pytest.fixture
+def home():
+    folder = Path(tempfile.mkdtemp(prefix="reengage-server-"))
+    folder.chmod(0o755)
+    yield folder
+    embedded.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(server: embedded.Server, statement: str):
+    engine = sa.create_engine(server.url("postgres"), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        result = connection.exec_driver_sql(statement)
+        return result.scalar() if result.returns_rows else None
+
+
+def test_two_processes_that_start_it_together_get_one_server(home):
+    program = (
+        "import sys; from pathlib import Path; from tasks.store import embedded; "
+        "print(embedded.start(Path(sys.argv[1])).port)"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(home)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ports = {process.communicate(timeout=60)[0].strip() for process in started}
+    assert len(ports) == 1
+    assert ports == {str(embedded.status(home).port)}
+
+
+def test_data_survive_a_stop_and_a_kill(home):
+    ask(embedded.start(home), "create table kept (n int)")
+    assert embedded.stop(home)
+    assert embedded.status(home) is None
+    server = embedded.start(home)
+    ask(server, "insert into kept values (1)")
+    postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    assert ask(embedded.start(home), "select count(*) from kept") == 1
+
+
+def test_the_password_file_is_for_its_owner_only(home):
+    embedded.start(home)
+    assert stat.S_IMODE((home / "postgres.json").stat().st_mode) == 0o600
+
+
+def test_a_wrong_password_is_refused(home):
+    server = embedded.start(home)
+    wrong = sa.create_engine(server.url("postgres").replace(server.password, "guess"), poolclass=sa.NullPool)
+    with pytest.raises(sa.exc.OperationalError, match="password"):
+        wrong.connect()
+
+
+def test_a_folder_without_server_programs_is_refused_in_words(home):
+    with pytest.raises(DatabaseError, match="REENGAGE_PG_BIN"):
+        embedded.start(home, home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root's server runs as another user")
+def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter():
+    closed = Path(tempfile.mkdtemp(prefix="reengage-closed-"))
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    home = closed / "state"
+    try:
+        server = embedded.start(home)
+        assert not server.data.is_relative_to(closed)
+        assert ask(server, "select 1") == 1
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(server.data.parent, ignore_errors=True)
+        shutil.rmtree(closed, ignore_errors=True)
