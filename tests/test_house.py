@@ -1,0 +1,144 @@
+"""What a reviewer would otherwise repeat: no SQL in Python, documents that tell the truth, layers that hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from config.settings import CHECKOUT
+from flows.__main__ import app
+
+PYTHON_FOLDERS = ("flows", "tasks", "config", "dashboards")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "sql/README.md")
+STATEMENT = re.compile(
+    r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\w+\s+as\s*\()", re.I | re.S
+)
+
+
+def python_files() -> Iterator[Path]:
+    for folder in PYTHON_FOLDERS:
+        yield from (CHECKOUT / folder).rglob("*.py")
+
+
+def strings_of(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+        elif isinstance(node, ast.JoinedStr):
+            text = "".join(part.value if isinstance(part, ast.Constant) else "x" for part in node.values)
+            yield node.lineno, text
+
+
+def test_sql_lives_in_sql_files_and_not_in_python_strings():
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{line}: {text.strip()[:60]}"
+        for path in python_files()
+        for line, text in strings_of(path)
+        if STATEMENT.match(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ["utils", "util", "common", "helpers", "helper", "misc"])
+def test_there_is_no_drawer_for_things_without_a_name(name):
+    assert not [path for path in python_files() if name in (path.stem, *path.parts)]
+
+
+def commands(group: typer.Typer, prefix: str = "") -> Iterator[str]:
+    for command in group.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")
+        yield f"{prefix}{name}"
+    for inner in group.registered_groups:
+        yield f"{prefix}{inner.name}"
+        yield from commands(inner.typer_instance, f"{prefix}{inner.name} ")
+
+
+def mentioned_commands(text: str) -> Iterator[tuple[str, ...]]:
+    """`reengage ...` as code blocks and inline code of a document write it, options left out."""
+    pieces = re.findall(r"`([^`\n]+)`", text) + [
+        line for block in re.findall(r"```\w*\n(.*?)```", text, re.S) for line in block.splitlines()
+    ]
+    for piece in pieces:
+        for found in re.finditer(r"(?:^|[\s/$])reengage((?: +[\w|./-]+)+)", piece):
+            words = found[1].split()
+            if words[:1] == ["--config"]:
+                words = words[2:]
+            yield tuple(word for word in words if re.fullmatch(r"[a-z][a-z-]*(\|[a-z-]+)*", word))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_a_document_names_exists(document):
+    known = set(commands(app))
+    groups = {name for name in known if any(other.startswith(f"{name} ") for other in known)}
+    for words in mentioned_commands((CHECKOUT / document).read_text("utf-8")):
+        if not words:
+            continue
+        assert words[0] in known, f"{document}: reengage {words[0]}"
+        if words[0] in groups and len(words) > 1:
+            for name in words[1].split("|"):
+                assert f"{words[0]} {name}" in known, f"{document}: reengage {words[0]} {name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_a_document_names_exists(document):
+    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text("utf-8"), re.M))
+    text = (CHECKOUT / document).read_text("utf-8")
+    named = re.findall(r"`make ([a-z]+)", text) + re.findall(r"^make ([a-z]+)", text, re.M)
+    assert set(named) <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_a_document_links_to_exists(document):
+    text = (CHECKOUT / document).read_text("utf-8")
+    places = [place.partition("#")[0] for place in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in place]
+    missing = [place for place in places if place and not (CHECKOUT / document).parent.joinpath(place).exists()]
+    assert not missing
+
+
+def test_readme_shows_the_two_commands_on_its_first_screen():
+    first_screen = "\n".join((CHECKOUT / "README.md").read_text("utf-8").splitlines()[:30])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+
+
+def test_help_comes_without_loading_the_heavy_libraries():
+    program = (
+        "import sys; from flows.__main__ import app; "
+        "print([name for name in ('prefect', 'pandas', 'great_expectations', 'boto3', 'streamlit') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_great_expectations_is_imported_in_one_place_only():
+    places = [
+        str(path.relative_to(CHECKOUT))
+        for path in python_files()
+        if re.search(r"^\s*(import|from) great_expectations", path.read_text("utf-8"), re.M)
+    ]
+    assert places == ["tasks/validate.py"]
+
+
+def test_the_lock_file_names_no_address():
+    lock = (CHECKOUT / "requirements.lock").read_text("utf-8")
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
+
+
+def test_every_direct_dependency_is_pinned_in_the_lock_file():
+    import tomllib
+
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["dependencies"] + [name for extra in project["optional-dependencies"].values() for name in extra]
+    names = {re.match(r"[A-Za-z0-9_-]+", entry)[0].lower().replace("_", "-") for entry in wanted}
+    pinned = set(
+        re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", (CHECKOUT / "requirements.lock").read_text("utf-8"), re.M)
+    )
+    assert names <= pinned, names - pinned
