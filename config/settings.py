@@ -55,6 +55,9 @@ class Pipeline(BaseModel):
     sources: Path = Field(Path("sources.yaml"), description="the source mapping, relative to this file")
     suites: Path = Field(Path("suites"), description="folder of the data gate's suites, relative to this file")
     sender: Sender = Field(Sender(), description="who writes, as every recipient sees it")
+    max_window_hours: int = Field(
+        720, ge=168, le=8760, description="longest attribution window the evaluation keeps, in hours"
+    )
 
 
 class Settings(BaseSettings):
