@@ -18,7 +18,8 @@ from flows.__main__ import app
 PYTHON_FOLDERS = ("flows", "tasks", "config", "dashboards")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "sql/README.md")
 STATEMENT = re.compile(
-    r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\w+\s+as\s*\()", re.I | re.S
+    r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\w+\s+as\s*\()",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -63,7 +64,7 @@ def commands(group: typer.Typer, prefix: str = "") -> Iterator[str]:
 def mentioned_commands(text: str) -> Iterator[tuple[str, ...]]:
     """`reengage ...` as code blocks and inline code of a document write it, options left out."""
     pieces = re.findall(r"`([^`\n]+)`", text) + [
-        line for block in re.findall(r"```\w*\n(.*?)```", text, re.S) for line in block.splitlines()
+        line for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
     ]
     for piece in pieces:
         for found in re.finditer(r"(?:^|[\s/$])reengage((?: +[\w|./-]+)+)", piece):
@@ -88,9 +89,9 @@ def test_every_command_a_document_names_exists(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_make_target_a_document_names_exists(document):
-    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text("utf-8"), re.M))
+    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE))
     text = (CHECKOUT / document).read_text("utf-8")
-    named = re.findall(r"`make ([a-z]+)", text) + re.findall(r"^make ([a-z]+)", text, re.M)
+    named = re.findall(r"`make ([a-z]+)", text) + re.findall(r"^make ([a-z]+)", text, re.MULTILINE)
     assert set(named) <= targets
 
 
@@ -111,7 +112,8 @@ def test_readme_shows_the_two_commands_on_its_first_screen():
 def test_help_comes_without_loading_the_heavy_libraries():
     program = (
         "import sys; from flows.__main__ import app; "
-        "print([name for name in ('prefect', 'pandas', 'great_expectations', 'boto3', 'streamlit') if name in sys.modules])"
+        "heavy = {'prefect', 'pandas', 'great_expectations', 'boto3', 'streamlit'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -121,7 +123,7 @@ def test_great_expectations_is_imported_in_one_place_only():
     places = [
         str(path.relative_to(CHECKOUT))
         for path in python_files()
-        if re.search(r"^\s*(import|from) great_expectations", path.read_text("utf-8"), re.M)
+        if re.search(r"^\s*(import|from) great_expectations", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert places == ["tasks/validate.py"]
 
@@ -138,7 +140,6 @@ def test_every_direct_dependency_is_pinned_in_the_lock_file():
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = project["dependencies"] + [name for extra in project["optional-dependencies"].values() for name in extra]
     names = {re.match(r"[A-Za-z0-9_-]+", entry)[0].lower().replace("_", "-") for entry in wanted}
-    pinned = set(
-        re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", (CHECKOUT / "requirements.lock").read_text("utf-8"), re.M)
-    )
+    lock = (CHECKOUT / "requirements.lock").read_text("utf-8")
+    pinned = set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", lock, re.MULTILINE))
     assert names <= pinned, names - pinned
