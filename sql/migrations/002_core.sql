@@ -52,11 +52,17 @@ create table core.purchases (
     content_sha256 text not null,
     load_id bigint not null
 );
-create index on core.purchases (customer_id, purchased_at);
+-- The included columns say whether a purchase counts, so that purchase days are read from the index alone.
+create index purchases_of_customer on core.purchases (customer_id, purchased_at) include (status, cancelled_by);
 create index on core.purchases (purchased_at);
 create index on core.purchases (cancels_order_id) where cancels_order_id is not null;
 
 -- The purchase cycle (A15): one row per customer and purchase day in the business zone, counted purchases only.
+--
+-- expected_on is the day of the next purchase by the customer's own average so far, with its fraction: purchase day +
+-- (day - first_day) / (number - 1), on a calendar of 24-hour days. It is rounded up to the next microsecond, and that
+-- makes it exact: for an instant x on the microsecond grid, "average <= x" and "average rounded up <= x" are the same
+-- answer. A day minus any margin of up to 8 decimals lies on that grid (a day is 864 * 10^8 microseconds).
 create table core.purchase_days (
     customer_id text not null,
     day date not null,
@@ -65,9 +71,21 @@ create table core.purchase_days (
     at timestamptz not null,              -- earliest counted purchase of the day
     next_day date,                        -- the next purchase day, null for the last one
     next_at timestamptz,                  -- earliest counted purchase of the next purchase day
-    expected_on numeric,                  -- day + average gap, in days since 2000-01-01; null when number = 1
+    expected_on timestamp,                -- null when number = 1: one purchase day has no rhythm
     primary key (customer_id, day)
 );
+-- Who is late at the present: rows without a next day, by when the next purchase was expected.
+create index purchase_days_open on core.purchase_days (expected_on)
+where next_day is null and expected_on is not null;
+-- Who was late at a past moment and has bought since: only intervals that lasted longer than expected are in it.
+create index purchase_days_overdue on core.purchase_days (expected_on, next_at) where next_day >= expected_on;
+
+-- When a customer's purchase days last changed, so that choosing can look at these people again.
+create table core.purchase_days_changed (
+    customer_id text primary key,
+    changed_at timestamptz not null default clock_timestamp()
+);
+create index on core.purchase_days_changed (changed_at);
 
 create table core.checkouts (
     checkout_id text primary key,
