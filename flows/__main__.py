@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError, ReengageError
-from flows.commands import database
+from flows.commands import campaign, database, doctor
 from flows.commands.console import errors
 
 # Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
@@ -26,8 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-GROUPS = {"db": database.app}
-COMMANDS = ()
+GROUPS = {"db": database.app, "campaign": campaign.app}
+COMMANDS = (doctor.doctor,)
 
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
@@ -56,6 +56,18 @@ def main() -> None:
     except ReengageError as error:
         errors.print(str(error), markup=False)
         sys.exit(error.exit_code)
+    except Exception as error:
+        # The database's own words can quote a row; only its first line is fit to be shown.
+        if "sqlalchemy" not in sys.modules:
+            raise
+        from sqlalchemy.exc import DBAPIError
+
+        from tasks.store.engine import scrubbed
+
+        if not isinstance(error, DBAPIError):
+            raise
+        errors.print(f"the database refused: {scrubbed(error)}", markup=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
