@@ -7,6 +7,7 @@ Pure: text in, a `Contract` or findings out. The database is asked separately (t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from tasks.rules.errors import Problem
 
 # Given by whoever runs a segment, never by a campaign.
 RESERVED_PARAMS = ("as_of", "time_zone")
+# Given by a run that asks only for what is new; a segment that can tell declares it, null by default.
+DELTA_PARAM = "became_late_after"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Param:
     nullable: bool
     default: Any
     meaning: str
+    line: int
 
     def read(self, value: Any) -> Any:
         """The value as its declared type; text is read where a file could not say it otherwise. ValueError if not."""
@@ -145,6 +149,7 @@ class Column:
     unique: bool
     nullable: bool
     meaning: str
+    line: int
 
 
 @dataclass(frozen=True)
@@ -301,7 +306,7 @@ class _HeaderReader:
             default = None
         # Our own statements are called by us alone, with null wherever a column may be null.
         nullable = bool(match[2]) or match[3] == "null" or not self.ground.reads
-        self.params[name] = Param(name, kind, match[3] is None, nullable, default, match[4])
+        self.params[name] = Param(name, kind, match[3] is None, nullable, default, match[4], self.first_line + number)
 
     def _column(self, number: int, name: str, rest: str) -> None:
         match = _COLUMN.match(rest)
@@ -311,7 +316,8 @@ class _HeaderReader:
             self._note(number, f"cannot read `{name}: {rest}`; write {shape}{_types_hint(match)}")
             return
         flags = match[2].split()
-        self.returns[name] = Column(name, kind, "unique" in flags, "nullable" in flags, match[3])
+        line = self.first_line + number
+        self.returns[name] = Column(name, kind, "unique" in flags, "nullable" in flags, match[3], line)
 
     def _note(self, number: int, what: str) -> None:
         self.problems.append(Problem(f"{self.where}:{self.first_line + number}", what))
@@ -434,6 +440,13 @@ def _text(value: Any) -> str:
     return value
 
 
+def _json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("must be JSON") from None
+
+
 def _uuid(value: Any) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(str(value))
@@ -462,6 +475,8 @@ _READERS: Final = {
     "time": _clock_time,
     "interval": _length,
     "uuid": _uuid,
+    "jsonb": _json,
+    "json": _json,
 }
 
 
@@ -645,7 +660,7 @@ def _syntax_problem(error: Exception, where: str, first_line: int) -> tuple[str,
     return f"{where}:{line}", f"is not SQL that can be read: {said}" + (f" near `{near}`" if near else "")
 
 
-def _node_problems(tree: exp.Expression, words: Sequence[Token], where: str) -> Iterator[Problem]:
+def _node_problems(tree: exp.Expr, words: Sequence[Token], where: str) -> Iterator[Problem]:
     for node in tree.walk():
         for kind, name in _REFUSED_NODES:
             if isinstance(node, kind):
@@ -665,7 +680,7 @@ def _line_of(words: Sequence[Token], name: str, otherwise: int) -> int:
     return next((token.line for token in words if token.name == name), otherwise)
 
 
-def _tables(tree: exp.Expression) -> list[exp.Table]:
+def _tables(tree: exp.Expr) -> list[exp.Table]:
     """Tables that are really tables: not CTEs in scope, not functions in `from`."""
     return [
         table
@@ -676,7 +691,7 @@ def _tables(tree: exp.Expression) -> list[exp.Table]:
 
 def _is_cte(table: exp.Table) -> bool:
     """Whether an unqualified name is a CTE visible where it stands (a CTE elsewhere in the file does not count)."""
-    inside: exp.Expression = table
+    inside: exp.Expr = table
     ancestor = table.parent
     while ancestor is not None:
         clause = inside if isinstance(inside, exp.With) else ancestor.args.get("with_")
@@ -693,8 +708,8 @@ def _is_cte(table: exp.Table) -> bool:
     return False
 
 
-def _contains(node: exp.Expression, inner: exp.Expression) -> bool:
-    current: exp.Expression | None = inner
+def _contains(node: exp.Expr, inner: exp.Expr) -> bool:
+    current: exp.Expr | None = inner
     while current is not None:
         if current is node:
             return True
@@ -702,11 +717,11 @@ def _contains(node: exp.Expression, inner: exp.Expression) -> bool:
     return False
 
 
-def _folded(identifier: exp.Expression) -> str:
+def _folded(identifier: exp.Expr) -> str:
     return identifier.name if identifier.args.get("quoted") else identifier.name.lower()
 
 
-def _relation_problems(tree: exp.Expression, words: Sequence[Token], where: str, schema: str) -> Iterator[Problem]:
+def _relation_problems(tree: exp.Expr, words: Sequence[Token], where: str, schema: str) -> Iterator[Problem]:
     for table in _tables(tree):
         line = _line_of(words, table.name.lower(), words[0].line)
         if table.catalog or (table.db and table.db.lower() != schema):
@@ -716,7 +731,7 @@ def _relation_problems(tree: exp.Expression, words: Sequence[Token], where: str,
             yield Problem(f"{where}:{line}", f"write {schema}.{table.name}: names are always qualified")
 
 
-def _function_problems(tree: exp.Expression, words: Sequence[Token], where: str) -> Iterator[Problem]:
+def _function_problems(tree: exp.Expr, words: Sequence[Token], where: str) -> Iterator[Problem]:
     declared = _column_lists(tree)
     calls: dict[str, list[Token]] = {}
     for position, token in enumerate(words[:-1]):
@@ -735,7 +750,7 @@ def _function_problems(tree: exp.Expression, words: Sequence[Token], where: str)
         yield Problem(f"{where}:{places[0].line}", f"{name}() is not on the list of functions a file here may call")
 
 
-def _column_lists(tree: exp.Expression) -> list[str]:
+def _column_lists(tree: exp.Expr) -> list[str]:
     aliases = [_folded(alias.this) for alias in tree.find_all(exp.TableAlias) if alias.this and alias.columns]
     windows = [_folded(window.this) for window in tree.find_all(exp.Window) if isinstance(window.this, exp.Identifier)]
     return aliases + windows

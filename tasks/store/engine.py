@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
@@ -150,6 +151,8 @@ def _with_driver(url: str) -> str:
 
 
 def scrubbed(error: sa.exc.DBAPIError) -> str:
-    """What the database said without its DETAIL and CONTEXT lines, which can quote personal data."""
-    said = str(error.orig or error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+    """What the database said without DETAIL, CONTEXT and the values it quotes, which can be personal data."""
+    said = (str(error.orig or error).strip().splitlines() or [type(error).__name__])[0]
+    if str(getattr(error.orig, "pgcode", None) or "").startswith("22"):  # a value could not be read: it is quoted
+        said = re.sub(r"""(:\s*)?"[^"]*"?""", "", said)
+    return said

@@ -97,15 +97,11 @@ class Query:
 
     def __call__(self, **given: Any) -> sa.TextClause:
         """The statement with every parameter bound; a missing, surplus or wrong one raises SqlContractError."""
-        return self.around("", "", **given)
-
-    def around(self, before: str, after: str, **given: Any) -> sa.TextClause:
-        """The statement inside other words (explain, a cursor, a wrapping select), with every parameter bound."""
         bound = [
             sa.bindparam(name, value, type_=_bound_type(self.params[name].type))
             for name, value in self.values(**given).items()
         ]
-        return sa.text(f"{before}{self._escaped}{after}").bindparams(*bound)
+        return sa.text(self._escaped).bindparams(*bound)
 
     @cached_property
     def _escaped(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from config.campaign import Campaign, load_campaign, load_campaigns
-from config.settings import Settings, load_settings
+from config.settings import CHECKOUT, Settings, load_settings
 from tasks.rules.errors import CampaignError, Problem
 from tasks.store.engine import Database
 from tasks.store.queries import Queries
@@ -16,8 +17,9 @@ from tasks.store.queries import Queries
 class Workspace:
     """Opened once per process and passed to every step; nothing below reads the environment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, root: Path = CHECKOUT) -> None:
         self.settings = settings
+        self.root = root  # where sql/, dashboards/ and tests/sql/ are
 
     @classmethod
     def open(cls, **given: Any) -> Workspace:
@@ -32,7 +34,7 @@ class Workspace:
     @cached_property
     def queries(self) -> Queries:
         """Every SQL file, read and checked."""
-        return Queries.load()
+        return Queries.load(self.root)
 
     @cached_property
     def campaigns(self) -> dict[str, Campaign]:
