@@ -27,6 +27,7 @@ create table campaign.runs (
     state text not null default 'running' check (state in ('running', 'completed', 'failed', 'superseded')),
     full_pass boolean,
     segment_sha256 text,                                -- file and parameters: a change forces a full pass
+    changes_seen_at timestamptz,                        -- purchase days that changed before this were looked at
     config_sha256 text,
     counts jsonb not null default '{}',
     started_at timestamptz not null default clock_timestamp(),
@@ -66,6 +67,7 @@ create table campaign.enrolments (
 );
 create index on campaign.enrolments (campaign, customer_id);
 create index on campaign.enrolments (customer_id) where closed_at is null;
+create index enrolments_open on campaign.enrolments (campaign) where closed_at is null;
 
 -- The decision in force per enrolled person and step; a changed decision closes the row before it, so every
 -- run and every past moment finds exactly one.
@@ -89,6 +91,9 @@ create table campaign.decisions (
 );
 create unique index decisions_in_force on campaign.decisions (enrolment_id, step) where superseded_at is null;
 create index on campaign.decisions (campaign, customer_id);
+create index decisions_open on campaign.decisions (campaign)
+where superseded_at is null
+    and state in ('planned', 'in_flight', 'retry_wait', 'unknown', 'suppressed', 'waiting');
 
 -- The ledger (reliability section 4). The channel is not part of the key.
 create table campaign.sends (
@@ -179,12 +184,16 @@ create table campaign.audience_members (
     customer_id text not null,
     desired boolean not null,
     applied boolean not null default false,
-    reason text,                                        -- why not desired: bought, no_consent, no_contact ...
+    reason text,                                        -- why not desired: stop_event, no_consent, no_address ...
     desired_at timestamptz not null,
+    contact_sha256 text,                                -- of the contact wanted there: a new one is a new member
     applied_at timestamptz,
+    applied_contact_sha256 text,
+    identity text,                                      -- what the platform knows the person by, hashed; null = not in
     primary key (platform, audience, customer_id)
 );
-create index audience_pending on campaign.audience_members (platform, audience) where desired <> applied;
+create index audience_pending on campaign.audience_members (campaign, platform, audience)
+where desired <> applied or contact_sha256 is distinct from applied_contact_sha256;
 
 -- Person-level outcomes of the experiment; aggregates of them go to `evaluation`.
 create table campaign.outcomes (
