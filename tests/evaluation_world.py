@@ -146,7 +146,7 @@ class World:
             {
                 "order_id": number, "customer_id": customer_id, "purchased_at": at, "amount": Decimal(amount),
                 "currency": currency, "status": status, "cancelled_by": cancelled_by, "coupon_code": coupon_code,
-                "updated_at": at, "content_sha256": number, "load_id": 1,
+                "updated_at": at, "load_id": 1,
             }
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ class World:
         self.events.append(
             {
                 "event_id": number, "customer_id": customer_id, "name": name, "occurred_at": at,
-                "properties": properties, "content_sha256": number, "load_id": 1,
+                "properties": properties, "load_id": 1,
             }
         )  # fmt: skip
 
