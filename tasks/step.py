@@ -7,17 +7,29 @@ So a story is written once. Prefect runs `reengage(...)` with task runs, names a
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import sqlalchemy as sa
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.logging import get_logger, get_run_logger
+from prefect.utilities.annotations import quote
+
+from config.settings import CHECKOUT
+from tasks.rules.errors import Busy, DatabaseError, ReengageError
+from tasks.store.engine import scrubbed
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# What a parameter of a step may be for Prefect to look at it; a Workspace or a list of people it must not walk through.
+_PLAIN = (str, int, float, bool, date, type(None))
 
 
 def step(
@@ -27,11 +39,12 @@ def step(
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         as_task = task(
-            function,
+            discreet(function),
             task_run_name=name,
             tags=list(tags),
             retries=retries,
             retry_delay_seconds=retry_delay_seconds,
+            retry_condition_fn=_may_pass if retries else None,
             cache_policy=NO_CACHE,
             persist_result=False,
         )
@@ -40,11 +53,33 @@ def step(
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if FlowRunContext.get() is None:
                 return function(*args, **kwargs)
-            return as_task(*args, **kwargs)
+            quoted = {name: _opaque(value) for name, value in kwargs.items()}
+            return as_task(*map(_opaque, args), **quoted)  # ty: ignore[invalid-argument-type]
 
         return call
 
     return wrap
+
+
+def discreet(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with every error that Prefect would record reduced to words known to name no person (I17).
+
+    Our own errors are written so; of any other one only the kind and the place in our code are kept.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ReengageError:
+            raise
+        except sa.exc.DBAPIError as error:
+            problem: ReengageError = DatabaseError(f"{scrubbed(error)} ({_place(error)})")
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a person
+            problem = ReengageError(f"{type(error).__name__} at {_place(error)}")
+        raise problem from None
+
+    return call
 
 
 def say(sentence: str) -> None:
@@ -63,3 +98,25 @@ def show_markdown(key: str, markdown: str, description: str) -> None:
     """A markdown artifact of counts in the Prefect UI; nothing outside a flow run."""
     if FlowRunContext.get():
         create_markdown_artifact(markdown=markdown, key=key, description=description)
+
+
+def _opaque(value: Any) -> Any:
+    return value if isinstance(value, _PLAIN) else quote(value)
+
+
+def _may_pass(_task: Any, _task_run: Any, state: Any) -> bool:
+    """A failure that repeating may cure: not a file at fault, not work that another run does."""
+    error = getattr(state.data, "result", state.data)
+    return not isinstance(error, ReengageError) or isinstance(error, Busy | DatabaseError)
+
+
+def _place(error: BaseException) -> str:
+    """File and line in this checkout where an error came up, without any value."""
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(CHECKOUT) and ".venv" not in frame.filename
+    ]
+    if not ours:
+        return "an unknown place"
+    return f"{Path(ours[-1].filename).relative_to(CHECKOUT)}:{ours[-1].lineno}"

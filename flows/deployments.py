@@ -1,0 +1,58 @@
+"""Tell a Prefect server what we run: work pool, the deployments of prefect.yaml, and what becomes of dead runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect.automations import AutomationCore, EventTrigger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import Posture
+from prefect.exceptions import ObjectAlreadyExists
+
+from config.settings import Settings
+from flows.server import POOL, deploy
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
+# Three heartbeats of 30 seconds: a run that missed them all is dead, and its slot must not block the next one.
+DEAD_AFTER = timedelta(seconds=90)
+DEAD_RUNS = AutomationCore(
+    name="Mark dead runs as crashed",
+    description="A run whose process was killed together with its worker would stay `Running` for ever.",
+    trigger=EventTrigger(
+        posture=Posture.Proactive,
+        match={"prefect.resource.id": "prefect.flow-run.*"},  # ty: ignore[invalid-argument-type]
+        after={HEARTBEAT},
+        expect={HEARTBEAT} | {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")},
+        for_each={"prefect.resource.id"},
+        threshold=1,
+        within=DEAD_AFTER,
+    ),
+    actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 90 seconds: the process is gone")],
+)
+
+
+def register(settings: Settings, port: int, *, schedules: bool) -> None:
+    """Register everything, again and again without harm; `schedules` False leaves them all switched off.
+
+    The environment of this process must already name the server (flows.server.environment).
+    """
+    with get_client(sync_client=True) as client:
+        make_pool(client)
+        deploy(settings, port)
+        for deployment in client.read_deployments():
+            for schedule in deployment.schedules:
+                if schedule.active != schedules:
+                    client.update_deployment_schedule(deployment.id, schedule.id, active=schedules)
+        if not client.read_automations_by_name(DEAD_RUNS.name):
+            client.create_automation(DEAD_RUNS)
+
+
+def make_pool(client: SyncPrefectClient) -> None:
+    """The work pool that our deployments name, made when missing."""
+    try:
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+    except ObjectAlreadyExists:
+        return

@@ -1,0 +1,23 @@
+"""Claim whatever is due, of all campaigns, and hand it over: what was held back leaves as soon as it may."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flows.story import named, story, workspace
+from tasks import reconcile, send, sync
+from tasks.store import runs
+
+
+@story(run_name=lambda given: named("dispatch", given["as_of"]))
+def dispatch(as_of: datetime | None = None) -> str:
+    """Hand over every message that is due, clear up doubts, and take people off audiences. Safe to run twice.
+
+    Args:
+        as_of: The moment to decide as at; simulated databases only. Empty means the database's clock.
+    """
+    with workspace() as work, runs.begin(work, "dispatch", None, as_of) as run:
+        reconcile.doubts(work, run.as_of)
+        sync.removals(run)
+        sent = send.due(work, run.as_of)
+        return sent.in_words
