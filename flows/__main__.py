@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError, ReengageError
-from flows.commands import campaign, database, doctor
+from flows.commands import campaign, check, database, doctor, rehearse, segment, test
 from flows.commands.console import errors
 
 # Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
@@ -26,13 +26,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-GROUPS = {"db": database.app, "campaign": campaign.app}
-COMMANDS = (doctor.doctor,)
+GROUPS = {"db": database.app, "campaign": campaign.app, "segment": segment.app}
+COMMANDS = {
+    "doctor": doctor.doctor,
+    "check": check.check,
+    "test": test.test,
+    "test-send": rehearse.send_test,
+}
 
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
-for command in COMMANDS:
-    app.command()(command)
+for name, command in COMMANDS.items():
+    app.command(name=name)(command)
 
 
 @app.callback()

@@ -113,6 +113,15 @@ class Database:
                 with contextlib.suppress(sa.exc.ProgrammingError):  # another process was faster
                     connection.execute(sa.text(f"create database {quoted} template template0"))
 
+    def drop(self) -> None:
+        """Drop a throw-away database, whoever is still connected."""
+        server = sa.create_engine(
+            self.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        )
+        with server.connect() as connection:
+            quoted = connection.dialect.identifier_preparer.quote(self.name)
+            connection.execute(sa.text(f"drop database if exists {quoted} with (force)"))
+
     def now(self) -> datetime:
         """The database's clock, the only one decisions use."""
         with self.transaction() as connection:

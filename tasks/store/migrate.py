@@ -37,8 +37,12 @@ class Applied:
     roles_made: bool
 
 
-def migrate(database: Database, folder: Path = MIGRATIONS, *, business_zone: str = "UTC") -> Applied:
+def migrate(
+    database: Database, folder: Path = MIGRATIONS, *, business_zone: str = "UTC", roles: bool = True
+) -> Applied:
     """Apply every migration that is not there yet, each in its own transaction, then make the two roles.
+
+    A scratch database needs no roles, which would stay on the server after it is dropped.
 
     A fresh database remembers its business zone, since purchase days are cut by it. Raises DatabaseError when an
     applied file has changed since: write a new one instead.
@@ -50,7 +54,7 @@ def migrate(database: Database, folder: Path = MIGRATIONS, *, business_zone: str
             _remember_zone(database, business_zone)
         finally:
             lock.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))
-    return Applied(fresh, known, _make_roles(database))
+    return Applied(fresh, known, roles and _make_roles(database))
 
 
 def pending(database: Database, folder: Path = MIGRATIONS) -> list[str]:

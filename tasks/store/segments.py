@@ -100,7 +100,7 @@ def preview(
     params: Mapping[str, Any],
     as_of: datetime,
     *,
-    limit: int = 10,
+    limit: int | None = 10,
     seconds: float = SECONDS,
 ) -> Preview:
     """Count a segment's rows and show the first few; nothing is stored."""

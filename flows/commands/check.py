@@ -1,0 +1,25 @@
+"""`reengage check`: everything under config/ and sql/, all findings in one report."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.commands.console import Json, console, show_rows, workspace
+
+
+def check(context: typer.Context, json: Json = False) -> None:
+    """Check everything under config/ and sql/; every finding in one report, exit 2 when there is one."""
+    from tasks.rules.errors import ConfigError
+    from tasks.store.review import review
+
+    answer = review(workspace(context))
+    if json:
+        rows = [{"where": problem.where, "what": problem.what} for problem in answer.problems]
+        show_rows(rows, ["where", "what"], json=True, all_rows=True, arguments=answer.read)
+        if rows:
+            raise typer.Exit(2)
+        return
+    if answer.problems:
+        raise ConfigError(*answer.problems)
+    read = ", ".join(f"{count:,} {what}" for what, count in answer.read.items() if what not in ("settings", "messages"))
+    console.print(f"nothing to fix: {read}")

@@ -1,0 +1,85 @@
+"""Read everything a person wrote under config/ and sql/ and collect what is wrong, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from config.campaign import load_campaign
+from config.sources import load_sources
+from tasks.rules.agreement import segment_problems
+from tasks.rules.content import Templates, segment_variables
+from tasks.rules.errors import ConfigError, Problem
+from tasks.store import cases
+from tasks.store.segments import FIRST_COLUMNS
+from tasks.store.workspace import Workspace
+
+T = TypeVar("T")
+
+
+@dataclass
+class Review:
+    """How much was read, and every finding."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def collect(self, what: str, read: Callable[[], T]) -> T | None:
+        """Read one thing; its problems join the others'."""
+        self.read.setdefault(what, 0)
+        try:
+            found = read()
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+        self.read[what] += 1
+        return found
+
+
+def review(work: Workspace) -> Review:
+    """Settings, sources, campaigns with their messages and segments, every SQL file, every case."""
+    answer = Review()
+    settings = work.settings
+    answer.collect("settings", lambda: settings.pipeline)
+    if answer.problems:
+        return answer  # where everything else lies is not known
+    sources = answer.collect("sources", lambda: load_sources(settings.folder("sources")))
+    answer.read["sources"] = len(sources or {})
+    answer.read["SQL files"] = len(work.queries)
+    answer.problems += work.queries.problems
+    for path in sorted(settings.folder("campaigns").glob("*/campaign.yaml")):
+        _review_campaign(work, answer, path.parent.name)
+    found = answer.collect("cases", lambda: cases.load(work.root))
+    answer.read["cases"] = len(found or [])
+    answer.problems += [
+        Problem(case.where, f"there is no SQL file {case.query} for this case")
+        for case in found or []
+        if case.query not in work.queries
+    ]
+    answer.problems = list(dict.fromkeys(answer.problems))
+    return answer
+
+
+def _review_campaign(work: Workspace, answer: Review, name: str) -> None:
+    folder = work.settings.folder("campaigns") / name
+    campaign = answer.collect("campaigns", lambda: load_campaign(folder))
+    if campaign is None:
+        return
+    where = str(folder / "campaign.yaml")
+    if f"segments/{campaign.segment}" not in work.queries:
+        known = ", ".join(sorted(q.partition("/")[2] for q in work.queries if q.startswith("segments/"))) or "none"
+        answer.problems.append(
+            Problem(f"{where}: segment", f"there is no segment {campaign.segment}; there are: {known}")
+        )
+        return
+    try:
+        query = work.queries[f"segments/{campaign.segment}"]
+    except ConfigError:
+        return  # its findings are in the report already
+    answer.problems += segment_problems(campaign, query.contract, where)
+    columns = {column.name: column.nullable for column in query.returns.values() if column.name not in FIRST_COLUMNS}
+    answer.collect(
+        "messages",
+        lambda: Templates.load(campaign, folder, segment_variables(columns), work.settings.pipeline.sender),
+    )
