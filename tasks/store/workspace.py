@@ -9,9 +9,14 @@ from typing import Any
 
 from config.campaign import Campaign, load_campaign, load_campaigns
 from config.settings import CHECKOUT, Settings, load_settings
+from tasks.rules.content import Templates, Variable
+from config.sources import FileSource, SqlSource, load_sources
 from tasks.rules.errors import CampaignError, Problem
 from tasks.store.engine import Database
 from tasks.store.queries import Queries
+
+# Columns every segment returns; the others are what a message may quote.
+SEGMENT_KEYS = ("customer_id", "anchor_at", "episode")
 
 
 class Workspace:
@@ -41,6 +46,11 @@ class Workspace:
         """Every campaign of the configuration folder, by name; raises ConfigError with all findings."""
         return load_campaigns(self.settings.folder("campaigns"))
 
+    @cached_property
+    def sources(self) -> dict[str, FileSource | SqlSource]:
+        """Every source of the mapping, by name; raises ConfigError with all findings."""
+        return load_sources(self.settings.folder("sources"))
+
     def campaign(self, name: str) -> Campaign:
         """One campaign, unharmed by what is wrong in other folders."""
         folder = self.settings.folder("campaigns") / name
@@ -48,6 +58,13 @@ class Workspace:
             known = sorted(path.parent.name for path in folder.parent.glob("*/campaign.yaml"))
             raise CampaignError(Problem(name, f"no such campaign; there are: {', '.join(known) or 'none'}"))
         return load_campaign(folder)
+
+    def templates(self, campaign: Campaign) -> Templates:
+        """A campaign's messages, linted against its segment's columns; raises CampaignError with all findings."""
+        columns = self.queries[f"segments/{campaign.segment}"].returns.values()
+        variables = tuple(Variable(c.name, c.nullable) for c in columns if c.name not in SEGMENT_KEYS)
+        folder = self.settings.folder("campaigns") / campaign.name
+        return Templates.load(campaign, folder, variables, self.settings.pipeline.sender)
 
     def instant(self, text: str | None) -> datetime | None:
         """An `--as-of` value: ISO 8601 with a zone, or a date, meaning its last instant in the business zone."""
