@@ -1,0 +1,42 @@
+/*
+Who may be written to by email: consent on an accepted basis, an address that can be read, not suppressed.
+
+Reads the temporary table `ways`, which asked campaign.reach() as the claim does.
+
+owner: engineering
+grain: one row per person
+params:
+  bases: text[] - consent bases the campaign accepts here (A21)
+  needs_zone: boolean - the campaign has quiet hours and assumes no zone
+returns:
+  person_id: text unique - who
+  viable: boolean - may we
+  reason: text nullable - why not
+  consent: text nullable - the accepted basis in force
+*/
+with asked as (
+    select
+        person_id, has_address, is_suppressed, has_zone,
+        (
+            select min(basis)
+            from unnest(bases) as basis
+            where basis = any(cast(:bases as text[]))
+        ) as consent
+    from ways
+    where channel = 'email'
+),
+
+answered as (
+    select
+        person_id, consent,
+        case
+            when consent is null then 'no_consent'
+            when not has_address then 'no_address'
+            when is_suppressed then 'suppressed_address'
+            when cast(:needs_zone as boolean) and not has_zone then 'zone_unknown'
+        end as reason
+    from asked
+)
+
+select person_id, reason is null as viable, reason, consent
+from answered

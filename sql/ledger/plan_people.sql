@@ -1,0 +1,30 @@
+/*
+Everyone some open step may still reach, under the id they have today, with every id they ever had and the zones they
+may be in.
+
+Zones this server does not know count as unknown (A3).
+
+owner: engineering
+params:
+  as_of: timestamptz - decision clock
+*/
+create temporary table people on commit drop as
+with open_people as (
+    select distinct customer_id
+    from open_steps
+    where is_open and expires_at > cast(:as_of as timestamptz)
+),
+
+persons as (
+    select distinct on (person.customer_id) person.customer_id as person_id, person.ids
+    from open_people
+    cross join lateral campaign.person(open_people.customer_id) as person
+    order by person.customer_id
+)
+
+select
+    persons.person_id, persons.ids,
+    coalesce(cardinality(customers.time_zones), 0) > 0
+    and customers.time_zones <@ (select array_agg(zones.name) from campaign.zones) as has_zone
+from persons
+left join core.customers on customers.customer_id = persons.person_id

@@ -1,0 +1,61 @@
+/*
+Write the intents: one row per planned step, under a key that no run and no channel changes. A row whose channel is
+no longer the first viable one moves to the one that is, as long as nothing left.
+
+owner: engineering
+grain: one row
+params:
+  campaign: text - the campaign
+  as_of: timestamptz - decision clock
+  run_id: bigint - the run
+  provider: text - who delivers
+  template_version: text - the messages as they are now
+  voucher_code: text nullable - the code put in front of everyone (B8)
+  priority: int - who goes first when a cap leaves room for one
+returns:
+  written: bigint - intents made or moved
+*/
+with written as (
+    insert into campaign.sends as known (
+        send_key, enrolment_id, campaign, customer_id, episode, step, variant, arm, channel, provider,
+        template_version, due_at, not_before, expires_at, priority, state, voucher_code, planned_at, run_id
+    )
+    select
+        encode(
+            sha256(
+                convert_to(
+                    'v1|' || cast(:campaign as text) || '|' || customer_id || '|' || episode || '|' || step, 'UTF8'
+                )
+            ), 'hex'
+        ) as send_key,
+        enrolment_id, cast(:campaign as text), customer_id, episode, step, variant, arm, channel,
+        cast(:provider as text), cast(:template_version as text), due_at,
+        greatest(due_at, cast(:as_of as timestamptz)), expires_at, cast(:priority as int), 'planned',
+        cast(:voucher_code as text), cast(:as_of as timestamptz), cast(:run_id as bigint)
+    from verdicts
+    where state = 'planned'
+    order by send_key
+    on conflict (send_key) do update
+    set
+        channel = excluded.channel,
+        provider = excluded.provider,
+        template_version = excluded.template_version,
+        voucher_code = excluded.voucher_code,
+        state = 'planned',
+        reason = case when known.state = 'planned' then known.reason end,
+        settled_at = null,
+        not_before = case when known.state = 'planned' then known.not_before else excluded.not_before end
+    where
+        (
+            known.state in ('planned', 'suppressed')
+            or (known.state = 'cancelled' and known.reason = 'left_segment')
+        )
+        and (known.state, known.channel, known.provider, known.template_version, known.voucher_code)
+        is distinct from (
+            'planned', excluded.channel, excluded.provider, excluded.template_version, excluded.voucher_code
+        )
+    returning send_key
+)
+
+select count(*) as written
+from written

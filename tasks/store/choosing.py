@@ -1,0 +1,204 @@
+"""Choose: who a campaign is for now, enrolled once per episode with a fixed arm; and which episodes are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from config.campaign import Campaign
+from tasks.rules import assignment
+from tasks.rules.contract import DELTA_PARAM
+from tasks.store import cycle, segments
+from tasks.store.runs import Run
+
+# Deltas look back a little further than the last run: nobody falls between two clocks.
+OVERLAP = timedelta(days=1)
+FULL_PASS_EVERY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a campaign may begin something new now (A20, I21), and in one word why not."""
+
+    is_on: bool
+    is_over: bool
+    is_held: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a choosing did; counts only."""
+
+    standing: Standing
+    full_pass: bool = False
+    found: int = 0
+    enrolled: dict[str, int] = field(default_factory=dict)  # by arm
+    variants: dict[str, int] = field(default_factory=dict)
+    reopened: int = 0
+    closed: dict[str, int] = field(default_factory=dict)  # by reason
+    cancelled: int = 0
+
+    @property
+    def new(self) -> int:
+        """Everyone enrolled now, held out or not."""
+        return sum(self.enrolled.values())
+
+    def counts(self) -> dict[str, Any]:
+        """For the run's row and the artifact."""
+        return {
+            "standing": self.standing.why,
+            "full_pass": self.full_pass,
+            "found": self.found,
+            "enrolled": self.new,
+            "holdout": self.enrolled.get("holdout", 0),
+            "variants": self.variants,
+            "reopened": self.reopened,
+            "closed": self.closed,
+            "cancelled": self.cancelled,
+        }
+
+
+def standing(run: Run, connection: sa.Connection) -> Standing:
+    """Whether the campaign is active at the run's moment: its period in its own zone, pauses, holds."""
+    campaign = _campaign(run)
+    state = connection.execute(run.work.queries["ledger/campaign_state"](campaign=campaign.name)).one()
+    zone = ZoneInfo(campaign.zone(str(run.work.settings.business_zone)))
+    today = run.as_of.astimezone(zone).date()
+    over = state.is_ended or (campaign.period.end is not None and today > campaign.period.end)
+    early = campaign.period.start is not None and today < campaign.period.start
+    why = "over" if over else "not started" if early else "paused" if state.is_paused else "active"
+    return Standing(why == "active", over, state.is_held, why)
+
+
+def choose(run: Run, connection: sa.Connection) -> Chosen:
+    """Stage the segment, close what is over, enrol who is new; all in the caller's transaction.
+
+    Takes the newly chosen since the last complete run and everyone whose purchase days changed since; everybody
+    when the segment or its parameters changed, when it cannot say who is new, and once a week. Both enrol the same
+    people. Raises SqlContractError, with nobody enrolled, when the segment breaks its promise.
+    """
+    queries, campaign = run.work.queries, _campaign(run)
+    now = standing(run, connection)
+    connection.execute(queries["ledger/choose_create"]())
+    full, found, seen, fingerprint = False, 0, run.as_of, ""
+    looked_at: list[str] = []
+    if now.is_on:
+        seen = cycle.horizon(connection, queries)
+        fingerprint = _fingerprint(run)
+        since = _since(run, connection, fingerprint)
+        changed = cycle.changed_since(connection, queries, since[1]) if since else None
+        if since and changed is not None:
+            _stage(run, connection, {DELTA_PARAM: since[0]}, None)
+            _stage(run, connection, {}, changed)
+            looked_at = changed
+        else:
+            full = True
+            _stage(run, connection, {}, None)
+        connection.execute(sa.text("analyze chosen"))
+        found = connection.execute(sa.select(sa.func.count()).select_from(sa.table("chosen"))).scalar_one()
+    connection.execute(queries["ledger/choose_ids"]())
+    connection.execute(queries["ledger/choose_looked_at"](customer_ids=looked_at))
+    closed = _close(run, connection, now, full_pass=full)
+    cancelled = connection.execute(queries["ledger/close_sends"](campaign=campaign.name, as_of=run.as_of)).scalar_one()
+    if not now.is_on:
+        return Chosen(now, closed=closed, cancelled=cancelled)
+    reopened = connection.execute(queries["ledger/reopen"](campaign=campaign.name)).scalar_one()
+    rows = _enrol(run, connection, fingerprint)
+    connection.execute(
+        queries["ledger/choose_noted"](
+            run_id=run.run_id, full_pass=full, segment_sha256=fingerprint, changes_seen_at=seen
+        )
+    )
+    return Chosen(
+        now,
+        full_pass=full,
+        found=found,
+        enrolled=_sums(rows, "arm"),
+        variants=_sums(rows, "variant"),
+        reopened=reopened,
+        closed=closed,
+        cancelled=cancelled,
+    )
+
+
+def _campaign(run: Run) -> Campaign:
+    if run.campaign is None:
+        raise TypeError("choosing is for one campaign")
+    return run.campaign
+
+
+def _fingerprint(run: Run) -> str:
+    campaign = _campaign(run)
+    return segments.fingerprint(run.work.queries[f"segments/{campaign.segment}"], campaign.params)
+
+
+def _since(run: Run, connection: sa.Connection, fingerprint: str) -> tuple[datetime, datetime] | None:
+    """From where a delta goes on: who became late after, whose days changed after. None: look at everybody."""
+    campaign = _campaign(run)
+    query = run.work.queries[f"segments/{campaign.segment}"]
+    if DELTA_PARAM not in query.params or DELTA_PARAM in campaign.params:
+        return None
+    last = connection.execute(run.work.queries["ledger/choose_last"](campaign=campaign.name)).one_or_none()
+    if last is None or last.segment_sha256 != fingerprint or last.full_at is None:
+        return None
+    if run.as_of - last.full_at >= FULL_PASS_EVERY:
+        return None
+    return last.as_of.astimezone(UTC) - OVERLAP, last.changes_seen_at
+
+
+def _stage(run: Run, connection: sa.Connection, extra: dict[str, Any], only: list[str] | None) -> None:
+    if only == []:
+        return
+    campaign = _campaign(run)
+    segments.stage(run.work, connection, campaign.segment, {**campaign.params, **extra}, run.as_of, only=only)
+    connection.execute(run.work.queries["ledger/choose_take"]())
+
+
+def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: bool) -> dict[str, int]:
+    campaign = _campaign(run)
+    rows = connection.execute(
+        run.work.queries["ledger/close"](
+            campaign=campaign.name,
+            as_of=run.as_of,
+            goal_event=campaign.goal.event,
+            goal_where=campaign.goal.where,
+            stop_event=campaign.stop_event.event,
+            stop_where=campaign.stop_event.where,
+            ended=now.is_over,
+            full_pass=full_pass,
+        )
+    )
+    return {row.close_reason: row.closed for row in rows}
+
+
+def _enrol(run: Run, connection: sa.Connection, fingerprint: str) -> list[sa.Row[Any]]:
+    campaign, salt = _campaign(run), run.work.settings.salt.get_secret_value()
+    rows = connection.execute(
+        run.work.queries["ledger/enrol"](
+            campaign=campaign.name,
+            as_of=run.as_of,
+            run_id=run.run_id,
+            salt=salt,
+            holdout_experiment=assignment.holdout_experiment(campaign.name),
+            variant_experiment=assignment.variant_experiment(campaign.name),
+            holdout=campaign.holdout,
+            variants=assignment.variant_bounds(campaign),
+            version=assignment.version(campaign, salt),
+            segment_sha256=fingerprint,
+            config_sha256=run.config_sha256,
+        )
+    )
+    return list(rows)
+
+
+def _sums(rows: list[sa.Row[Any]], name: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in rows:
+        key = getattr(row, name)
+        sums[key] = sums.get(key, 0) + row.enrolled
+    return sums

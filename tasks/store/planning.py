@@ -1,0 +1,172 @@
+"""Plan: for each open episode and step one decision with its reason, and an intent in the ledger where we may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.campaign import Campaign
+from tasks.rules.keyed import pads
+from tasks.store.queries import Queries
+from tasks.store.runs import Run
+
+# Under all_viable a text message is the last resort: only when neither of these two is viable (A14).
+LAST_RESORT = "sms"
+# An unknown zone may not be assumed where writing at night is against the law (A3).
+ZONE_NEVER_ASSUMED = ("sms", "whatsapp")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What holds after a plan, per step, state, reason and channel; counts only."""
+
+    rows: tuple[dict[str, Any], ...]
+    written: int
+    withdrawn: int
+
+    @property
+    def states(self) -> dict[str, int]:
+        """People per state, over all steps of open episodes."""
+        sums: dict[str, int] = {}
+        for row in self.rows:
+            sums[row["state"]] = sums.get(row["state"], 0) + row["people"]
+        return sums
+
+    @property
+    def changed(self) -> int:
+        """Decisions that are new or different."""
+        return sum(row["changed"] for row in self.rows)
+
+    def counts(self) -> dict[str, Any]:
+        """For the run's row and the artifact."""
+        reasons: dict[str, int] = {}
+        channels: dict[str, int] = {}
+        for row in self.rows:
+            if row["state"] == "suppressed":
+                reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["people"]
+            if row["state"] == "planned":
+                channels[row["channel"]] = channels.get(row["channel"], 0) + row["people"]
+        return {
+            "steps": self.states,
+            "suppressed": reasons,
+            "planned": channels,
+            "intents_written": self.written,
+            "intents_withdrawn": self.withdrawn,
+        }
+
+
+@dataclass(frozen=True)
+class Way:
+    """One step, or sub-step under all_viable, as one variant sends it."""
+
+    step: str
+    variant: str
+    send_after_seconds: float
+    channels: list[str] = field(default_factory=list)
+    is_last_resort: bool = False
+
+
+def ways(campaign: Campaign) -> list[Way]:
+    """Every step (`<n>`, or `<n>.<channel>` under all_viable) of every variant, channels in the campaign's order.
+
+    The variant '' is what people get whose variant the campaign no longer has.
+    """
+    found = []
+    for variant in ("", *variant_names(campaign)):
+        for number, step in enumerate(campaign.steps, 1):
+            messages = campaign.messages_for(number, variant)
+            channels = [use.name for use in campaign.channels if use.name in messages]
+            after = step.send_after.total_seconds()
+            if campaign.reach == "first_viable":
+                found.append(Way(str(number), variant, after, channels))
+                continue
+            found += [Way(f"{number}.{name}", variant, after, [name], name == LAST_RESORT) for name in channels]
+    return found
+
+
+def variant_names(campaign: Campaign) -> list[str]:
+    """Variants the campaign has now; none when everyone gets the same."""
+    return [variant.name for variant in campaign.variants]
+
+
+def plan(run: Run, connection: sa.Connection, *, template_version: str, provider: str = "outbox") -> Planned:
+    """Decide every open step anew and keep the intents in step with it, in the caller's transaction.
+
+    Safe to repeat: with the same input nothing is written, and an intent that a crash left out is made.
+    """
+    campaign, queries = run.campaign, run.work.queries
+    if campaign is None:
+        raise TypeError("planning is for one campaign")
+    steps = [vars(way) for way in ways(campaign)]
+    connection.execute(
+        queries["ledger/plan_steps"](
+            campaign=campaign.name,
+            steps=steps,
+            variants=variant_names(campaign),
+            expires_after_seconds=campaign.expires_after.total_seconds(),
+        )
+    )
+    connection.execute(sa.text("analyze open_steps"))
+    _ask(run, connection, campaign)
+    connection.execute(queries["ledger/plan_verdicts"](campaign=campaign.name, as_of=run.as_of, steps=steps))
+    connection.execute(sa.text("analyze verdicts"))
+    connection.execute(queries["ledger/plan_supersede"](as_of=run.as_of))
+    connection.execute(queries["ledger/plan_decide"](campaign=campaign.name, as_of=run.as_of, run_id=run.run_id))
+    written = connection.execute(
+        queries["ledger/plan_sends"](
+            campaign=campaign.name,
+            as_of=run.as_of,
+            run_id=run.run_id,
+            provider=provider,
+            template_version=template_version,
+            voucher_code=campaign.voucher.code if campaign.voucher else None,
+            priority=campaign.priority,
+        )
+    ).scalar_one()
+    withdrawn = connection.execute(queries["ledger/plan_withdraw"](as_of=run.as_of)).scalar_one()
+    rows = connection.execute(queries["ledger/plan_summary"](campaign=campaign.name)).mappings()
+    return Planned(tuple(dict(row) for row in rows), written, withdrawn)
+
+
+def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
+    """Ask sql/eligibility about everyone a step may still reach, channel by channel."""
+    queries = run.work.queries
+    inner_pad, outer_pad = pads(run.work.settings.suppression_key.get_secret_value())
+    connection.execute(queries["ledger/plan_people"](as_of=run.as_of))
+    connection.execute(sa.text("analyze people"))
+    connection.execute(queries["ledger/plan_ids"]())
+    connection.execute(
+        queries["ledger/plan_ways"](
+            as_of=run.as_of,
+            purpose=campaign.purpose,
+            channels=[use.name for use in campaign.channels],
+            inner_pad=inner_pad,
+            outer_pad=outer_pad,
+        )
+    )
+    connection.execute(queries["ledger/plan_eligible"]())
+    for use in campaign.channels:
+        answer_into_eligible(
+            queries, connection, use.name, bases=list(use.consent), needs_zone=_needs_zone(campaign, use.name)
+        )
+    connection.execute(queries["ledger/plan_offers"]())
+    connection.execute(sa.text("analyze people_ids, offers"))
+
+
+def answer_into_eligible(queries: Queries, connection: sa.Connection, name: str, **given: Any) -> None:
+    """Keep what sql/eligibility/<name>.sql answers about the people asked about."""
+    answer = queries[f"eligibility/{name}"](**given).columns(
+        sa.column("person_id"), sa.column("viable"), sa.column("reason"), sa.column("consent")
+    )
+    asked = answer.subquery("answer")
+    eligible = sa.table("eligible", *(sa.column(c) for c in ("person_id", "channel", "viable", "reason", "consent")))
+    rows = sa.select(asked.c.person_id, sa.literal(name, sa.Text), asked.c.viable, asked.c.reason, asked.c.consent)
+    connection.execute(sa.insert(eligible).from_select(list(eligible.c), rows))
+
+
+def _needs_zone(campaign: Campaign, channel: str) -> bool:
+    if campaign.quiet_hours is None:
+        return False
+    return campaign.quiet_hours.unknown_zone is None or channel in ZONE_NEVER_ASSUMED
