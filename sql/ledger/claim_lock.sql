@@ -1,0 +1,89 @@
+/*
+Lock the next due rows of the ledger, at most one per person, for the claim that follows in the same transaction.
+
+Rows and people that another worker holds are skipped. The person's lock makes caps and spacing exact: whoever holds
+it sees every earlier claim of that person, because the claim is a statement of its own with a fresh view of the data.
+
+Live, a row is decided at the database's clock. In a simulated database each row is decided at its own moment, as a
+dispatch at every due or not_before instant would have done; what an earlier dispatch has seen and left is decided
+at :at.
+
+owner: engineering
+grain: one row per locked send
+params:
+  campaigns: text[] - campaigns whose files could be read
+  resting: text[] - channels not to be used now
+  at: timestamptz nullable - simulated moment; null: the database's clock
+  batch: int - at most so many rows
+returns:
+  send_key: text unique - the row
+  moment: timestamptz nullable - decision clock of the row; null: the claim reads the database's clock
+*/
+with
+
+clock as materialized (
+    select
+        cast(:at as timestamptz) is not null as is_simulated,
+        coalesce(cast(:at as timestamptz), clock_timestamp()) as at
+),
+
+running as materialized (
+    select loaded.campaign, coalesce(known.dispatched_at, '-infinity') as played_until
+    from unnest(cast(:campaigns as text[])) as loaded (campaign)
+    left join campaign.campaigns as known on known.campaign = loaded.campaign
+    where
+        coalesce(known.state, 'active') <> 'paused'
+        and not exists (select from campaign.campaigns where campaign = '*' and state = 'paused')
+        and not exists (select from campaign.holds where holds.campaign = loaded.campaign)
+),
+
+due as materialized (
+    select
+        sends.send_key, sends.customer_id, sends.priority, sends.not_before, clock.is_simulated,
+        case
+            when not clock.is_simulated then clock.at
+            when greatest(sends.not_before, sends.planned_at) > running.played_until
+                then greatest(sends.not_before, sends.planned_at)
+            else clock.at
+        end as moment
+    from campaign.sends
+    inner join running on running.campaign = sends.campaign
+    cross join clock
+    where
+        sends.state in ('planned', 'retry_wait')
+        and sends.not_before <= clock.at
+        and sends.planned_at <= clock.at
+        and sends.channel <> all(cast(:resting as text[]))
+        -- Steps leave in order, one at a time (A2b).
+        and not exists (
+            select from campaign.sends as earlier
+            where
+                earlier.enrolment_id = sends.enrolment_id
+                and earlier.state in ('planned', 'retry_wait', 'in_flight')
+                and cast(split_part(earlier.step, '.', 1) as int) < cast(split_part(sends.step, '.', 1) as int)
+        )
+    order by
+        case when cast(:at as timestamptz) is not null then greatest(sends.not_before, sends.planned_at) end,
+        sends.priority desc, sends.not_before
+    limit cast(:batch as int)
+    for update of sends skip locked
+),
+
+first_of_person as materialized (
+    select distinct on (person.customer_id)
+        due.send_key, due.is_simulated, due.moment, person.customer_id as person_id
+    from due
+    cross join lateral campaign.person(due.customer_id) as person
+    order by person.customer_id, due.moment, due.priority desc, due.not_before, due.send_key
+),
+
+held_alone as materialized (
+    select
+        send_key, is_simulated, moment,
+        pg_try_advisory_xact_lock(7345002, hashtext(person_id)) as is_alone
+    from first_of_person
+)
+
+select send_key, case when is_simulated then moment end as moment
+from held_alone
+where is_alone
