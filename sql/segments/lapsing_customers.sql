@@ -59,9 +59,11 @@ last_days as (
 
 select
     customer_id,
-    -- one step past the end of the day before, since clocks that change at midnight skip or repeat the day's start
-    (cast(late_on as timestamp) - interval '1 microsecond') at time zone :time_zone + interval '1 microsecond'
-        as anchor_at,
+    -- the second form is for clocks that repeat the first hour of a day: one step past the end of the day before
+    least(
+        cast(late_on as timestamp) at time zone :time_zone,
+        (cast(late_on as timestamp) - interval '1 microsecond') at time zone :time_zone + interval '1 microsecond'
+    ) as anchor_at,
     to_char(day, 'YYYY-MM-DD') as episode,
     today - day as days_since_last,
     trim_scale(round(cast(day - first_day as numeric) / (number - 1), 6)) as average_gap_days,

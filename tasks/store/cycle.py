@@ -38,7 +38,9 @@ def horizon(connection: sa.Connection, queries: Queries) -> datetime:
     return connection.execute(queries["core/cycle_horizon"]()).scalar_one()
 
 
-def changed_since(connection: sa.Connection, queries: Queries, since: datetime, at_most: int = MANY) -> list[str] | None:
+def changed_since(
+    connection: sa.Connection, queries: Queries, since: datetime, at_most: int = MANY
+) -> list[str] | None:
     """Everyone whose purchase days changed since `since`; None when they are more than `at_most`: take a full pass."""
     found = connection.execute(queries["core/cycle_changed_since"](since=since, at_most=at_most + 1)).scalars().all()
     return None if len(found) > at_most else list(found)
