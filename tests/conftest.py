@@ -48,7 +48,12 @@ def server() -> Iterator[embedded.Server]:
     home.chmod(0o755)
     pg_bin = os.environ.get("REENGAGE_PG_BIN")
     try:
-        yield embedded.start(home, Path(pg_bin) if pg_bin else None)
+        started = embedded.start(home, Path(pg_bin) if pg_bin else None)
+        admin = sa.create_engine(started.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with admin.connect() as connection:  # nothing of this server is kept, so it need not wait for the disk
+            connection.exec_driver_sql("alter system set fsync = off")
+            connection.exec_driver_sql("select pg_reload_conf()")
+        yield started
     finally:
         embedded.stop(home)
         shutil.rmtree(home, ignore_errors=True)
