@@ -70,7 +70,7 @@ def roles(context: typer.Context) -> None:
 
     database = workspace(context).database
     with database.transaction() as connection:
-        for statement in role_statements(database, connection):
+        for statement in role_statements(database, connection, administrator=True):
             typer.echo(f"{statement};")
 
 

@@ -26,6 +26,22 @@ _applied = sa.Table(
 )
 _database = sa.table("database", sa.column("one"), sa.column("business_zone"), schema="campaign")
 _roles = sa.table("pg_roles", sa.column("rolname"), sa.column("rolsuper"), sa.column("rolcreaterole"))
+_functions = sa.table("pg_proc", sa.column("oid"), sa.column("proname"), sa.column("prokind"))
+# What every login may call unless it is taken away: large objects are written even in a read-only transaction, locks
+# and notifications reach other sessions, and the xml functions run SQL that is hidden in a string (finding 6).
+_NOT_FOR_EVERYONE = (
+    r"^lo_|^loread$|^lowrite$|^pg_(try_)?advisory_|^pg_notify$|^pg_logical_emit_message$|^pg_export_snapshot$"
+    r"|^(query|cursor|table|schema|database)_to_xml|^ts_stat$|^ts_rewrite$"
+)
+
+
+class _Signature(sa.types.UserDefinedType[str]):
+    """A function's name with its argument types, as grants name it."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "regprocedure"
 
 
 @dataclass(frozen=True)
@@ -118,8 +134,10 @@ def _make_roles(database: Database) -> bool:
     return True
 
 
-def role_statements(database: Database, connection: sa.Connection) -> list[str]:
+def role_statements(database: Database, connection: sa.Connection, *, administrator: bool = False) -> list[str]:
     """The statements that make the analyst's and the dashboard's logins, for `db roles` and for `migrate`.
+
+    Some of them only a superuser may run; `administrator` asks for those too when this login is none.
 
     The analyst reads views in `facts`, the dashboard reads `evaluation`; neither may create, lock rows, write,
     or fill the disk (reliability findings 6 and H1 to H9).
@@ -127,8 +145,15 @@ def role_statements(database: Database, connection: sa.Connection) -> list[str]:
     quote = connection.dialect.identifier_preparer.quote
     schema: dict[Role, str] = {"analyst": "facts", "dashboard": "evaluation"}
     name_of_database = quote(database.name)
-    superuser = connection.execute(_of_this_login(_roles.c.rolsuper)).scalar()
-    statements = [f"revoke create, temporary on database {name_of_database} from public"]
+    superuser = administrator or connection.execute(_of_this_login(_roles.c.rolsuper)).scalar()
+    pipeline = quote(connection.execute(sa.select(sa.func.current_user())).scalar_one())
+    statements = [
+        f"revoke create, temporary on database {name_of_database} from public",
+        "revoke create on schema public from public",
+    ]
+    if superuser:
+        statements += [f"grant create, temporary on database {name_of_database} to {pipeline}"]
+        statements += _taken_from_everyone(connection, pipeline)
     for role in ROLES:
         name, reads = quote(database.role_name(role)), schema[role]
         known = connection.execute(
@@ -152,6 +177,24 @@ def role_statements(database: Database, connection: sa.Connection) -> list[str]:
         ]
         if superuser:  # only a superuser may bound temporary files for another role
             statements.append(f"alter role {name} set temp_file_limit = '2GB'")
+    return statements
+
+
+def _taken_from_everyone(connection: sa.Connection, pipeline: str) -> list[str]:
+    """Built-in functions that every login of this database may call and no analyst needs; the pipeline keeps them."""
+    open_to_all = sa.func.has_function_privilege("public", _functions.c.oid, "execute")
+    found = connection.execute(
+        sa.select(sa.cast(sa.cast(_functions.c.oid, _Signature()), sa.Text))
+        .where(_functions.c.proname.regexp_match(_NOT_FOR_EVERYONE), _functions.c.prokind == "f", open_to_all)
+        .order_by(_functions.c.oid)
+    )
+    names = ", ".join(str(signature) for signature in found.scalars())
+    statements = ["revoke usage on language plpgsql from public", f"grant usage on language plpgsql to {pipeline}"]
+    if names:
+        statements += [
+            f"revoke execute on function {names} from public",
+            f"grant execute on function {names} to {pipeline}",
+        ]
     return statements
 
 
