@@ -11,7 +11,7 @@ create table core.customers (
     language text,
     country text,
     region text,
-    time_zone text,                       -- as stated, when it is a known zone
+    time_zone text,                       -- as stated; time_zones says whether any machine knows it
     created_at timestamptz,
     updated_at timestamptz,
     is_bare boolean not null default false,  -- made by a purchase, checkout or conversation; never described yet
@@ -22,11 +22,11 @@ create table core.customers (
     phone_reason text,
     time_zones text[] not null default '{}',  -- every zone the person may be in; empty = unknown (A3)
     contact_derived_at timestamptz,       -- null = contact columns must be derived again
-    content_sha256 text,
     load_id bigint
 );
 create index on core.customers (customer_id) where contact_derived_at is null;
 create index on core.customers (phone_e164) where phone_e164 is not null;
+create index on core.customers (email_canonical) where email_canonical is not null;
 
 -- A merge adds an alias; enrolments, sends and arms keep the id they were made with.
 create table core.aliases (
@@ -37,6 +37,14 @@ create table core.aliases (
 );
 create index on core.aliases (customer_id);
 
+-- People known by the email of a checkout only: guest_id is 'guest:' and the keyed hash of the canonical email. A guest
+-- is a customer until a customer with that email comes, then an alias of theirs (the smallest id where several share it).
+create table core.guests (
+    guest_id text primary key,
+    email_canonical text not null
+);
+create index on core.guests (email_canonical);
+
 create table core.purchases (
     order_id text primary key,
     customer_id text not null,
@@ -46,16 +54,15 @@ create table core.purchases (
     status text not null check (status in ('paid', 'cancelled', 'refunded')),
     coupon_code text,
     items jsonb,
-    cancels_order_id text,                -- this row cancels another order
+    cancels text,                         -- the order that this row cancels
     cancelled_by text,                    -- another row cancels this order; it no longer counts
     updated_at timestamptz not null,
-    content_sha256 text not null,
     load_id bigint not null
 );
 -- The included columns say whether a purchase counts, so that purchase days are read from the index alone.
 create index purchases_of_customer on core.purchases (customer_id, purchased_at) include (status, cancelled_by);
 create index on core.purchases (purchased_at);
-create index on core.purchases (cancels_order_id) where cancels_order_id is not null;
+create index on core.purchases (cancels) where cancels is not null;
 
 -- The purchase cycle (A15): one row per customer and purchase day in the business zone, counted purchases only.
 --
@@ -90,6 +97,7 @@ create index on core.purchase_days_changed (changed_at);
 create table core.checkouts (
     checkout_id text primary key,
     customer_id text,
+    guest_id text,                        -- who it came as, when it came with an email only
     visitor_id text,
     email text,
     first_name text,
@@ -104,10 +112,10 @@ create table core.checkouts (
     coupon_code text,
     opened_at timestamptz not null,
     updated_at timestamptz not null,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.checkouts (customer_id, opened_at);
+create index on core.checkouts (guest_id) where guest_id is not null;
 
 create table core.events (
     event_id text primary key,
@@ -115,7 +123,6 @@ create table core.events (
     name text not null,
     occurred_at timestamptz not null,
     properties jsonb,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.events (customer_id, name, occurred_at);
@@ -131,7 +138,6 @@ create table core.conversations (
     milestone text not null check (milestone in ('lead', 'deep_conversation', 'qualified')),
     milestone_at timestamptz not null,
     updated_at timestamptz not null,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.conversations (customer_id, opened_at);
@@ -151,7 +157,6 @@ create table core.messages (
     sent_at timestamptz not null,
     text text,
     kind text,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.messages (conversation_id, sent_at);
@@ -163,7 +168,6 @@ create table core.ads (
     campaign_name text not null,
     bot_id text,
     status text not null check (status in ('active', 'paused')),
-    content_sha256 text not null,
     load_id bigint not null,
     primary key (ad_id, updated_at)
 );
@@ -184,7 +188,6 @@ create table core.consents (
     wording text,
     occurred_at timestamptz not null,
     expires_at timestamptz,
-    content_sha256 text not null,
     load_id bigint,
     check (status = 'withdrawn' or basis is not null)
 );
@@ -205,7 +208,6 @@ create table core.push_tokens (
     platform text not null check (platform in ('apns', 'fcm', 'webpush')),
     active boolean not null,
     updated_at timestamptz not null,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.push_tokens (customer_id) where active;
@@ -230,7 +232,6 @@ create table core.visits (
     custom jsonb,
     viewed_at timestamptz not null,
     left_at timestamptz,
-    content_sha256 text not null,
     load_id bigint not null
 );
 create index on core.visits (customer_id, viewed_at) where customer_id is not null;

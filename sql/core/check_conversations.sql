@@ -1,0 +1,90 @@
+/*
+Conversations of one load as they were landed, read line by line: typed values, and what is wrong with a line.
+
+The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
+every use of it.
+
+owner: engineering
+grain: one row per landed line
+params:
+  latest: timestamptz - the run's logical time and five minutes for clocks that differ
+  zone: text nullable - zone of times without one; null when the source names none
+  careful: boolean - look at every character of a time before it is cast
+*/
+select
+    judged.line_no,
+    judged.conversation_id,
+    judged.customer_id,
+    judged.channel,
+    judged.account,
+    judged.ad_id,
+    judged.bot_id,
+    judged.opened_at,
+    judged.milestone,
+    judged.milestone_at,
+    judged.updated_at,
+    case
+        when problem is not null then 'quarantined'
+        else 'accepted'
+    end as verdict,
+    split_part(problem, ' ', 1) as reason,
+    nullif(split_part(problem, ' ', 2), '') as column_name,
+    case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
+    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    true as head
+from (
+    select
+        *,
+        coalesce(
+            broken,
+            case when octet_length(raw) >= 1000000 then 'field_too_long' end,
+            raw.id_problem(conversation_id, 'conversation_id'),
+            raw.id_problem(customer_id, 'customer_id'),
+            raw.missing(channel, 'channel'),
+            case when octet_length(channel) > 200 then 'field_too_long channel' end,
+            raw.optional_id_problem(ad_id, 'ad_id'),
+            raw.optional_id_problem(bot_id, 'bot_id'),
+            raw.instant_problem(opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'),
+            raw.not_in(milestone, '{lead,deep_conversation,qualified}', 'unknown_value', 'milestone'),
+            raw.instant_problem(milestone_at_text, milestone_at, cast(:zone as text), cast(:latest as timestamptz), 'milestone_at'),
+            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+        ) as problem
+    from (
+        select
+            line_no,
+            raw,
+            broken,
+            raw.trimmed(conversation_id) as conversation_id,
+            raw.trimmed(customer_id) as customer_id,
+            raw.trimmed(channel) as channel,
+            raw.trimmed(account) as account,
+            raw.trimmed(ad_id) as ad_id,
+            raw.trimmed(bot_id) as bot_id,
+            opened_at as opened_at_text,
+            raw.instant(opened_at, cast(:zone as text), cast(:careful as boolean)) as opened_at,
+            case when milestone = any ('{lead,deep_conversation,qualified}') then milestone else lower(raw.trimmed(milestone)) end as milestone,
+            milestone_at as milestone_at_text,
+            raw.instant(milestone_at, cast(:zone as text), cast(:careful as boolean)) as milestone_at,
+            updated_at as updated_at_text,
+            raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
+            case
+                    when
+                        octet_length(raw.trimmed(conversation_id)) < octet_length(conversation_id)
+                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
+                        or octet_length(raw.trimmed(ad_id)) < octet_length(ad_id)
+                        or octet_length(raw.trimmed(bot_id)) < octet_length(bot_id)
+                        then 'trimmed_id'
+                end as trimmed,
+            case
+                    when
+                        raw.is_repeated(opened_at, cast(:zone as text))
+                        or raw.is_repeated(milestone_at, cast(:zone as text))
+                        or raw.is_repeated(updated_at, cast(:zone as text))
+                        then 'fold_first_pass'
+                end as repeated
+        from landing
+        offset 0
+    ) as read_lines
+    offset 0
+) as judged
+left join core.customers on judged.customer_id = customers.customer_id

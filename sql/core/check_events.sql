@@ -1,0 +1,72 @@
+/*
+Events of one load as they were landed, read line by line: typed values, and what is wrong with a line.
+
+The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
+every use of it.
+
+owner: engineering
+grain: one row per landed line
+params:
+  latest: timestamptz - the run's logical time and five minutes for clocks that differ
+  zone: text nullable - zone of times without one; null when the source names none
+  careful: boolean - look at every character of a time before it is cast
+*/
+select
+    judged.line_no,
+    judged.event_id,
+    judged.customer_id,
+    judged.name,
+    judged.occurred_at,
+    judged.properties,
+    case
+        when problem is not null then 'quarantined'
+        when customers.customer_id is null then 'parked'
+        else 'accepted'
+    end as verdict,
+    split_part(problem, ' ', 1) as reason,
+    nullif(split_part(problem, ' ', 2), '') as column_name,
+    case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
+    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    true as head
+from (
+    select
+        *,
+        coalesce(
+            broken,
+            case when octet_length(raw) >= 1000000 then 'field_too_long' end,
+            raw.id_problem(event_id, 'event_id'),
+            raw.id_problem(customer_id, 'customer_id'),
+            raw.missing(name, 'name'),
+            case when octet_length(name) > 200 then 'field_too_long name' end,
+            raw.instant_problem(occurred_at_text, occurred_at, cast(:zone as text), cast(:latest as timestamptz), 'occurred_at'),
+            raw.json_problem(properties_text, properties, 'properties')
+        ) as problem
+    from (
+        select
+            line_no,
+            raw,
+            broken,
+            raw.trimmed(event_id) as event_id,
+            raw.trimmed(customer_id) as customer_id,
+            raw.trimmed(name) as name,
+            occurred_at as occurred_at_text,
+            raw.instant(occurred_at, cast(:zone as text), cast(:careful as boolean)) as occurred_at,
+            properties as properties_text,
+            raw.read_json(properties) as properties,
+            case
+                    when
+                        octet_length(raw.trimmed(event_id)) < octet_length(event_id)
+                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
+                        then 'trimmed_id'
+                end as trimmed,
+            case
+                    when
+                        raw.is_repeated(occurred_at, cast(:zone as text))
+                        then 'fold_first_pass'
+                end as repeated
+        from landing
+        offset 0
+    ) as read_lines
+    offset 0
+) as judged
+left join core.customers on judged.customer_id = customers.customer_id

@@ -1,0 +1,73 @@
+/*
+Messages of one load as they were landed, read line by line: typed values, and what is wrong with a line.
+
+The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
+every use of it.
+
+owner: engineering
+grain: one row per landed line
+params:
+  latest: timestamptz - the run's logical time and five minutes for clocks that differ
+  zone: text nullable - zone of times without one; null when the source names none
+  careful: boolean - look at every character of a time before it is cast
+*/
+select
+    judged.line_no,
+    judged.message_id,
+    judged.conversation_id,
+    judged.direction,
+    judged.sender,
+    judged.sent_at,
+    judged.text,
+    judged.kind,
+    case
+        when problem is not null then 'quarantined'
+        else 'accepted'
+    end as verdict,
+    split_part(problem, ' ', 1) as reason,
+    nullif(split_part(problem, ' ', 2), '') as column_name,
+    conversations.conversation_id is not null as customer_known,
+    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    true as head
+from (
+    select
+        *,
+        coalesce(
+            broken,
+            case when octet_length(raw) >= 1000000 then 'field_too_long' end,
+            raw.id_problem(message_id, 'message_id'),
+            raw.id_problem(conversation_id, 'conversation_id'),
+            raw.not_in(direction, '{inbound,outbound}', 'unknown_value', 'direction'),
+            raw.not_in(sender, '{customer,bot,agent,campaign}', 'unknown_value', 'sender'),
+            raw.instant_problem(sent_at_text, sent_at, cast(:zone as text), cast(:latest as timestamptz), 'sent_at')
+        ) as problem
+    from (
+        select
+            line_no,
+            raw,
+            broken,
+            raw.trimmed(message_id) as message_id,
+            raw.trimmed(conversation_id) as conversation_id,
+            case when direction = any ('{inbound,outbound}') then direction else lower(raw.trimmed(direction)) end as direction,
+            case when sender = any ('{customer,bot,agent,campaign}') then sender else lower(raw.trimmed(sender)) end as sender,
+            sent_at as sent_at_text,
+            raw.instant(sent_at, cast(:zone as text), cast(:careful as boolean)) as sent_at,
+            text,
+            raw.trimmed(kind) as kind,
+            case
+                    when
+                        octet_length(raw.trimmed(message_id)) < octet_length(message_id)
+                        or octet_length(raw.trimmed(conversation_id)) < octet_length(conversation_id)
+                        then 'trimmed_id'
+                end as trimmed,
+            case
+                    when
+                        raw.is_repeated(sent_at, cast(:zone as text))
+                        then 'fold_first_pass'
+                end as repeated
+        from landing
+        offset 0
+    ) as read_lines
+    offset 0
+) as judged
+left join core.conversations on judged.conversation_id = conversations.conversation_id

@@ -1,0 +1,93 @@
+/*
+Purchases of one load as they were landed, read line by line: typed values, and what is wrong with a line.
+
+The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
+every use of it.
+
+owner: engineering
+grain: one row per landed line
+params:
+  latest: timestamptz - the run's logical time and five minutes for clocks that differ
+  zone: text nullable - zone of times without one; null when the source names none
+  careful: boolean - look at every character of a time before it is cast
+  grouped: boolean - a line is a part of an order, so its amount alone may be negative
+*/
+select
+    judged.line_no,
+    judged.order_id,
+    judged.customer_id,
+    judged.purchased_at,
+    case when cast(:grouped as boolean) then judged.amount else raw.money(judged.amount) end as amount,
+    judged.currency,
+    judged.status,
+    judged.coupon_code,
+    judged.items,
+    judged.updated_at,
+    judged.cancels,
+    case
+        when problem is not null then 'quarantined'
+        else 'accepted'
+    end as verdict,
+    split_part(problem, ' ', 1) as reason,
+    nullif(split_part(problem, ' ', 2), '') as column_name,
+    case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
+    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    true as head
+from (
+    select
+        *,
+        coalesce(
+            broken,
+            case when octet_length(raw) >= 1000000 then 'field_too_long' end,
+            raw.id_problem(order_id, 'order_id'),
+            raw.id_problem(customer_id, 'customer_id'),
+            raw.instant_problem(purchased_at_text, purchased_at, cast(:zone as text), cast(:latest as timestamptz), 'purchased_at'),
+            raw.number_problem(amount_text, amount, 'amount'),
+            raw.currency_problem(currency_text, currency, 'currency'),
+            raw.not_in(status, '{paid,cancelled,refunded}', 'unknown_status', 'status'),
+            case
+                    when amount < 0 and status = 'paid' and not cast(:grouped as boolean) then 'negative_amount amount'
+                end,
+            raw.json_problem(items_text, items, 'items'),
+            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'),
+            raw.optional_id_problem(cancels, 'cancels')
+        ) as problem
+    from (
+        select
+            line_no,
+            raw,
+            broken,
+            raw.trimmed(order_id) as order_id,
+            raw.trimmed(customer_id) as customer_id,
+            purchased_at as purchased_at_text,
+            raw.instant(purchased_at, cast(:zone as text), cast(:careful as boolean)) as purchased_at,
+            amount as amount_text,
+            raw.number(amount) as amount,
+            currency as currency_text,
+            raw.currency(currency) as currency,
+            case when status = any ('{paid,cancelled,refunded}') then status else lower(raw.trimmed(status)) end as status,
+            raw.trimmed(coupon_code) as coupon_code,
+            items as items_text,
+            raw.read_json(items) as items,
+            updated_at as updated_at_text,
+            raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
+            raw.trimmed(cancels) as cancels,
+            case
+                    when
+                        octet_length(raw.trimmed(order_id)) < octet_length(order_id)
+                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
+                        or octet_length(raw.trimmed(cancels)) < octet_length(cancels)
+                        then 'trimmed_id'
+                end as trimmed,
+            case
+                    when
+                        raw.is_repeated(purchased_at, cast(:zone as text))
+                        or raw.is_repeated(updated_at, cast(:zone as text))
+                        then 'fold_first_pass'
+                end as repeated
+        from landing
+        offset 0
+    ) as read_lines
+    offset 0
+) as judged
+left join core.customers on judged.customer_id = customers.customer_id

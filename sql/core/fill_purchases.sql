@@ -1,0 +1,35 @@
+/*
+Store the first purchases: nothing is there to collide with, and the indexes are built afterwards.
+
+owner: engineering
+grain: one row per purchase
+params:
+  load_id: bigint - the load
+*/
+insert into core.purchases (
+    order_id,
+    customer_id,
+    purchased_at,
+    amount,
+    currency,
+    status,
+    coupon_code,
+    items,
+    updated_at,
+    cancels,
+    load_id
+)
+select
+    order_id,
+    customer_id,
+    purchased_at,
+    amount,
+    currency,
+    status,
+    coupon_code,
+    items,
+    updated_at,
+    cancels,
+    cast(:load_id as bigint)
+from checked
+where verdict = 'accepted' and head

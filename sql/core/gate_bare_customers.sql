@@ -1,0 +1,20 @@
+/*
+People known by what they did only: a row without description, so that they can be counted and chosen.
+
+owner: engineering
+grain: one row per customer who was not there
+params:
+  as_of: timestamptz - the load's logical time
+  load_id: bigint - the load
+*/
+insert into core.customers (customer_id, is_bare, contact_derived_at, load_id)
+select
+    customer_id,
+    true,
+    cast(:as_of as timestamptz),
+    cast(:load_id as bigint)
+from checked
+where verdict = 'accepted' and customer_id is not null and customer_known is not true
+group by customer_id
+order by customer_id
+on conflict (customer_id) do nothing

@@ -1,0 +1,14 @@
+/*
+Every milestone a load tells of, whichever version of its conversation stands: history knows no newer version.
+
+owner: engineering
+grain: one row per conversation, milestone and moment
+*/
+insert into core.milestones (conversation_id, milestone, milestone_at)
+select distinct
+    conversation_id,
+    milestone,
+    milestone_at
+from checked
+where verdict in ('accepted', 'duplicate') or reason = 'conflicting_version'
+on conflict do nothing

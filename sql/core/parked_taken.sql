@@ -1,0 +1,29 @@
+/*
+Take the parked lines of one load whose customers are known now.
+
+owner: engineering
+grain: one row per line
+params:
+  load_id: bigint - the load that brought the lines
+  entity: text - their entity
+returns:
+  line_no: bigint - where the line stood
+  raw: text - the line
+  fields: jsonb - its columns, as text
+*/
+with taken as (
+    delete from raw.parked
+    using core.customers
+    where
+        parked.customer_id = customers.customer_id
+        and parked.load_id = cast(:load_id as bigint)
+        and parked.entity = cast(:entity as text)
+    returning parked.line_no, parked.raw, parked.fields
+)
+
+select
+    line_no,
+    raw,
+    fields
+from taken
+order by line_no

@@ -1,0 +1,42 @@
+"""The gate: which line becomes a fact, and what becomes of every other line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.store.engine import Database
+from tasks.store.queries import Queries
+from tests.store.landing import ENTITIES, good, load, rows
+
+
+@pytest.fixture(scope="session")
+def queries() -> Queries:
+    """Every SQL file."""
+    return Queries.load()
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_good_line_of_every_entity_is_stored(database: Database, queries: Queries, entity: str) -> None:
+    load(database, queries, "customers", [good("customers")])
+
+    counts = load(
+        database,
+        queries,
+        entity,
+        [good(entity, updated_at="2026-05-02T10:00:00Z") if "updated_at" in good(entity) else good(entity)],
+    )
+
+    assert (counts.lines_in, counts.accepted) == (1, 1)
+    assert len(rows(database, f"core.{entity}")) == 1
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_the_same_line_again_is_a_duplicate(database: Database, queries: Queries, entity: str) -> None:
+    load(database, queries, "customers", [good("customers")])
+    load(database, queries, entity, [good(entity)])
+    before = rows(database, f"core.{entity}")
+
+    counts = load(database, queries, entity, [good(entity), good(entity)])
+
+    assert (counts.lines_in, counts.duplicate) == (2, 2)
+    assert rows(database, f"core.{entity}") == before
