@@ -20,7 +20,7 @@ from jinja2 import TemplateError
 from config.campaign import Campaign
 from tasks.channels import factory
 from tasks.channels.base import OutgoingMessage, Receipt, Sender
-from tasks.rules.content import Content, Person, Templates, segment_variables, unsubscribe_url
+from tasks.rules.content import Content, Person, Templates, unsubscribe_url
 from tasks.rules.errors import Busy, ConfigError, Misconfigured, Problem, Refused, Unanswered
 from tasks.step import say, show_table, step
 from tasks.store import mode
@@ -28,7 +28,6 @@ from tasks.store.ledger import Claim, Claimed, Clock, Ledger, Limits, Pin, Reply
 from tasks.store.workspace import Workspace
 
 T = TypeVar("T")
-SEGMENT_COLUMNS = ("customer_id", "anchor_at", "episode")
 # Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated; the call never is.
 REPEATABLE = ("40001", "40P01", "55P03")
 
@@ -174,7 +173,8 @@ class Dispatch:
     def _pin(self, row: Claimed, content: Content | None) -> Pin:
         if content is None:
             return Pin(row.send_key, None, None)
-        version = self.versions[row.campaign, row.step_no, row.variant, row.channel]
+        variant = self.ledger.variant(row)
+        version = self.versions[row.campaign, row.step_no, variant, row.channel]
         return Pin(row.send_key, content.sha256, version)
 
     def _render(self, row: Claimed) -> Content | None:
@@ -190,7 +190,7 @@ class Dispatch:
         try:
             return self.templates[row.campaign].render(
                 row.step_no,
-                row.variant,
+                self.ledger.variant(row),
                 row.channel,  # ty: ignore[invalid-argument-type] - the ledger holds names of our own channels
                 person,
                 row.evidence,
@@ -324,11 +324,7 @@ def _readable(work: Workspace, wanted: str | None, sent: Sent) -> tuple[dict[str
     for name in names:
         try:
             campaign = work.campaign(name)
-            returns = work.queries[f"segments/{campaign.segment}"].returns
-            extra = {column: promise.nullable for column, promise in returns.items() if column not in SEGMENT_COLUMNS}
-            templates[name] = Templates.load(
-                campaign, folder / name, segment_variables(extra), work.settings.pipeline.sender
-            )
+            templates[name] = work.templates(campaign)
         except ConfigError as error:
             if wanted:
                 raise

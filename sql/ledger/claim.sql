@@ -50,7 +50,7 @@ defined as materialized (
     from jsonb_to_recordset(cast(:campaigns as jsonb)) as definition (
         campaign text, purpose text, zone text, starts_on date, ends_on date,
         quiet_start time, quiet_end time, on_quiet text, unknown_zone text, caps jsonb,
-        stop_event text, stop_where jsonb, goal_event text, goal_where jsonb, voucher_code text
+        stop_event text, stop_where jsonb, goal_event text, goal_where jsonb, voucher_code text, has_test boolean
     )
 ),
 
@@ -74,7 +74,7 @@ candidates as materialized (
         coalesce(known.state, 'active') as campaign_state,
         defined.purpose, defined.zone, defined.starts_on, defined.ends_on,
         defined.quiet_start, defined.quiet_end, defined.on_quiet, defined.unknown_zone, defined.caps,
-        defined.stop_event, defined.stop_where, defined.goal_event, defined.goal_where,
+        defined.has_test, defined.stop_event, defined.stop_where, defined.goal_event, defined.goal_where,
         coalesce(sends.voucher_code, defined.voucher_code) as voucher_code
     from unnest(cast(:send_keys as text[]), cast(:moments as timestamptz[])) as given (send_key, moment)
     cross join clock
@@ -106,7 +106,7 @@ reachable as materialized (
     inner join ways
         on ways.campaign = candidates.campaign
         and ways.step = candidates.step_no
-        and ways.variant = candidates.variant
+        and ways.variant = case when candidates.has_test then candidates.variant else 'control' end
         and ways.channel = reach.channel
         and (ways.channel = candidates.channel or not candidates.is_sub_step)
     left join lateral (

@@ -141,13 +141,17 @@ class Ledger:
         """The purpose a campaign's consents must name."""
         return self._campaigns[campaign].purpose
 
+    def variant(self, row: Claimed) -> str:
+        """Whose words a row gets: its own variant's, or everyone's when the campaign has no message test any more."""
+        return row.variant if self._campaigns[row.campaign].variants else CONTROL
+
     def has_another_channel(self, row: Claimed) -> bool:
         """Whether a refused message may try the next channel; the claim then asks which one is viable."""
         if "." in row.step:  # under all_viable each channel is a sub-step of its own
             return False
         return any(
             way["campaign"] == row.campaign
-            and (way["step"], way["variant"]) == (row.step_no, row.variant)
+            and (way["step"], way["variant"]) == (row.step_no, self.variant(row))
             and way["channel"] != row.channel
             for way in self._ways
         )
@@ -334,6 +338,7 @@ def _definition(campaign: Campaign, business_zone: str) -> dict[str, Any]:
         "goal_event": campaign.goal.event,
         "goal_where": campaign.goal.where,
         "voucher_code": campaign.voucher.code if campaign.voucher else None,
+        "has_test": bool(campaign.variants),
     }
 
 

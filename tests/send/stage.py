@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import yaml
 
 from tasks import send
 from tasks.channels.base import OutgoingMessage, Sender
@@ -19,7 +19,15 @@ from tasks.channels.outbox import Conduct, Outbox
 from tasks.store.workspace import Workspace
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-EMAIL = '<a href="{{ unsubscribe_url }}">Unsubscribe</a> {{ sender.postal_address }} {{ voucher.code }}'
+EMAIL = '<a href="{{ unsubscribe_url }}">Unsubscribe</a> {{ sender.postal_address }} WORDS'
+
+EVIDENCE = {
+    "days_since_last": 70,
+    "average_gap_days": 30.5,
+    "days_late": 9,
+    "purchase_days": 3,
+    "last_purchase_on": "2026-01-01",
+}
 
 CAMPAIGN: dict[str, Any] = {
     "segment": "lapsing_customers",
@@ -48,11 +56,9 @@ def write_campaign(folder: Path, name: str = "back", **changes: Any) -> None:
     home = folder / "campaigns" / name
     home.mkdir(parents=True, exist_ok=True)
     given = {key: value for key, value in {**CAMPAIGN, **changes}.items() if value is not None}
-    (home / "campaign.yaml").write_text(yaml.safe_dump(given), "utf-8")
+    (home / "campaign.yaml").write_text(json.dumps(given), "utf-8")  # JSON is YAML
     words = "{{ voucher.code }}" if given.get("voucher") else "Hello"
-    (home / "email.html").write_text(
-        EMAIL if given.get("voucher") else EMAIL.replace("{{ voucher.code }}", ""), "utf-8"
-    )
+    (home / "email.html").write_text(EMAIL.replace("WORDS", words), "utf-8")
     (home / "push.txt").write_text(words, "utf-8")
     (home / "sms.txt").write_text(words, "utf-8")
 
@@ -121,8 +127,8 @@ class Stage:
     def purchase(self, customer_id: str, at: datetime, status: str = "paid") -> None:
         self.numbers["order"] += 1
         self.run_sql(
-            "insert into core.purchases (order_id, customer_id, purchased_at, amount, currency, status, updated_at, load_id)"
-            " values (:id, :customer, :at, 10, 'EUR', :status, :at, 0)",
+            "insert into core.purchases (order_id, customer_id, purchased_at, amount, currency, status,"
+            " updated_at, load_id) values (:id, :customer, :at, 10, 'EUR', :status, :at, 0)",
             id=f"o{self.numbers['order']}",
             customer=customer_id,
             at=at,
@@ -142,7 +148,7 @@ class Stage:
             customer=customer_id,
             episode=f"e{self.numbers['episode']}",
             at=anchor,
-            evidence='{"days_late": 9, "last_purchase_day": "2026-01-01", "purchase_days": 3, "average_days": 30.5}',
+            evidence=json.dumps(EVIDENCE),
         )
 
     def plan(
