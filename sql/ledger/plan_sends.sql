@@ -9,13 +9,20 @@ params:
   as_of: timestamptz - decision clock
   run_id: bigint - the run
   provider: text - who delivers
-  template_version: text - the messages as they are now
+  versions: jsonb - which words each step, variant and channel is made of
   voucher_code: text nullable - the code put in front of everyone (B8)
   priority: int - who goes first when a cap leaves room for one
 returns:
   written: bigint - intents made or moved
 */
-with written as (
+with versions as materialized (
+    select version.step, version.variant, version.channel, version.sha256
+    from jsonb_to_recordset(cast(:versions as jsonb)) as version (
+        step text, variant text, channel text, sha256 text
+    )
+),
+
+written as (
     insert into campaign.sends as known (
         send_key, enrolment_id, campaign, customer_id, episode, step, variant, arm, channel, provider,
         template_version, due_at, not_before, expires_at, priority, state, voucher_code, planned_at, run_id
@@ -24,19 +31,25 @@ with written as (
         encode(
             sha256(
                 convert_to(
-                    'v1|' || cast(:campaign as text) || '|' || customer_id || '|' || episode || '|' || step, 'UTF8'
+                    'v1|' || cast(:campaign as text) || '|' || verdicts.customer_id || '|' || verdicts.episode
+                    || '|' || verdicts.step, 'UTF8'
                 )
             ), 'hex'
         ) as send_key,
-        enrolment_id, cast(:campaign as text), customer_id, episode, step, variant, arm, channel,
-        cast(:provider as text), cast(:template_version as text), due_at,
-        greatest(due_at, cast(:as_of as timestamptz)), expires_at, cast(:priority as int), 'planned',
-        cast(:voucher_code as text), cast(:as_of as timestamptz), cast(:run_id as bigint)
+        verdicts.enrolment_id, cast(:campaign as text), verdicts.customer_id, verdicts.episode, verdicts.step,
+        verdicts.variant, verdicts.arm, verdicts.channel, cast(:provider as text), versions.sha256, verdicts.due_at,
+        greatest(verdicts.due_at, cast(:as_of as timestamptz)), verdicts.expires_at, cast(:priority as int),
+        'planned', cast(:voucher_code as text), cast(:as_of as timestamptz), cast(:run_id as bigint)
     from verdicts
-    where state = 'planned'
+    inner join versions
+        on versions.step = split_part(verdicts.step, '.', 1)
+        and versions.variant = verdicts.variant
+        and versions.channel = verdicts.channel
+    where verdicts.state = 'planned'
     order by send_key
     on conflict (send_key) do update
     set
+        variant = excluded.variant,
         channel = excluded.channel,
         provider = excluded.provider,
         template_version = excluded.template_version,
@@ -50,9 +63,11 @@ with written as (
             known.state in ('planned', 'suppressed')
             or (known.state = 'cancelled' and known.reason = 'left_segment')
         )
-        and (known.state, known.channel, known.provider, known.template_version, known.voucher_code)
-        is distinct from (
-            'planned', excluded.channel, excluded.provider, excluded.template_version, excluded.voucher_code
+        and (
+            known.state, known.variant, known.channel, known.provider, known.template_version, known.voucher_code
+        ) is distinct from (
+            'planned', excluded.variant, excluded.channel, excluded.provider, excluded.template_version,
+            excluded.voucher_code
         )
     returning send_key
 )

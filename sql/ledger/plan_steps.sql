@@ -7,7 +7,7 @@ owner: engineering
 params:
   campaign: text - the campaign
   steps: jsonb - step or sub-step, variant, seconds after the anchor, channels in order, whether it is a last resort
-  variants: text[] - variants the campaign has now; others get what everyone gets
+  variants: text[] - variants the campaign has now; who was given another one gets the first
   expires_after_seconds: double precision - how long a step may wait for a way to be sent
 */
 create temporary table open_steps on commit drop as
@@ -20,7 +20,7 @@ with steps as materialized (
 
 due as materialized (
     select
-        enrolments.enrolment_id, enrolments.customer_id, enrolments.episode, enrolments.arm, enrolments.variant,
+        enrolments.enrolment_id, enrolments.customer_id, enrolments.episode, enrolments.arm, steps.variant,
         steps.step, steps.channels, steps.is_last_resort,
         enrolments.anchor_at + make_interval(secs => steps.send_after_seconds) as due_at,
         greatest(enrolments.anchor_at + make_interval(secs => steps.send_after_seconds), enrolments.enrolled_at)
@@ -29,7 +29,7 @@ due as materialized (
     inner join steps
         on steps.variant = case
             when enrolments.variant = any(cast(:variants as text[])) then enrolments.variant
-            else ''
+            else (cast(:variants as text[]))[1]
         end
     where enrolments.campaign = cast(:campaign as text) and enrolments.closed_at is null
 )

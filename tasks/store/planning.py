@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from config.campaign import Campaign
+from tasks.rules import assignment
+from tasks.rules.content import Version
 from tasks.rules.keyed import pads
 from tasks.store.queries import Queries
 from tasks.store.runs import Run
@@ -69,12 +72,9 @@ class Way:
 
 
 def ways(campaign: Campaign) -> list[Way]:
-    """Every step (`<n>`, or `<n>.<channel>` under all_viable) of every variant, channels in the campaign's order.
-
-    The variant '' is what people get whose variant the campaign no longer has.
-    """
+    """Every step (`<n>`, or `<n>.<channel>` under all_viable) of every variant, channels in the campaign's order."""
     found = []
-    for variant in ("", *variant_names(campaign)):
+    for variant in variant_names(campaign):
         for number, step in enumerate(campaign.steps, 1):
             messages = campaign.messages_for(number, variant)
             channels = [use.name for use in campaign.channels if use.name in messages]
@@ -87,14 +87,15 @@ def ways(campaign: Campaign) -> list[Way]:
 
 
 def variant_names(campaign: Campaign) -> list[str]:
-    """Variants the campaign has now; none when everyone gets the same."""
-    return [variant.name for variant in campaign.variants]
+    """Variants the campaign has now, in file order; one called control when everyone gets the same."""
+    return [bound["name"] for bound in assignment.variant_bounds(campaign)]
 
 
-def plan(run: Run, connection: sa.Connection, *, template_version: str, provider: str = "outbox") -> Planned:
+def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, provider: str = "outbox") -> Planned:
     """Decide every open step anew and keep the intents in step with it, in the caller's transaction.
 
-    Safe to repeat: with the same input nothing is written, and an intent that a crash left out is made.
+    `versions` say which words each message is made of (Templates.versions). Safe to repeat: with the same input
+    nothing is written, and an intent that a crash left out is made.
     """
     campaign, queries = run.campaign, run.work.queries
     if campaign is None:
@@ -120,7 +121,9 @@ def plan(run: Run, connection: sa.Connection, *, template_version: str, provider
             as_of=run.as_of,
             run_id=run.run_id,
             provider=provider,
-            template_version=template_version,
+            versions=[
+                {"step": str(v.step), "variant": v.variant, "channel": v.channel, "sha256": v.sha256} for v in versions
+            ],
             voucher_code=campaign.voucher.code if campaign.voucher else None,
             priority=campaign.priority,
         )

@@ -1,0 +1,15 @@
+/*
+Everyone leaves the audiences of a campaign that is no more.
+
+owner: engineering
+params:
+  campaign: text - the campaign
+  as_of: timestamptz - decision clock
+*/
+update campaign.audience_members
+set
+    desired = false,
+    reason = 'campaign_ended',
+    desired_at = cast(:as_of as timestamptz),
+    contact_sha256 = null
+where campaign = cast(:campaign as text) and desired

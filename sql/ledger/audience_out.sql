@@ -1,0 +1,20 @@
+/*
+Record that a platform took these people out.
+
+owner: engineering
+params:
+  platform: text - the ad platform
+  audience: text - the audience
+  as_of: timestamptz - decision clock
+  customer_ids: text[] - who
+*/
+update campaign.audience_members
+set
+    applied = false,
+    applied_at = cast(:as_of as timestamptz),
+    applied_contact_sha256 = null,
+    identity = null
+where
+    platform = cast(:platform as text)
+    and audience = cast(:audience as text)
+    and customer_id = any(cast(:customer_ids as text[]))

@@ -1,0 +1,30 @@
+"""Choose who a campaign is for now."""
+
+from __future__ import annotations
+
+from tasks.step import say, show_table, step
+from tasks.store import choosing
+from tasks.store.choosing import Chosen
+from tasks.store.runs import Run
+
+
+@step(name="choose members", tags=["choose"], retries=2)
+def members(run: Run) -> Chosen:
+    """Enrol who is new in the segment and close the episodes that are over; one transaction, safe to repeat."""
+    with run.work.database.transaction() as connection:
+        chosen = choosing.choose(run, connection)
+    run.counts["choose"] = chosen.counts()
+    name = run.campaign.name if run.campaign else ""
+    closed = sum(chosen.closed.values())
+    if chosen.standing.is_on:
+        passed = "looked at everybody" if chosen.full_pass else "looked at who changed"
+        say(f"{name}: {passed}, {chosen.found:,} found, {chosen.new:,} new, {closed:,} episodes over")
+    else:
+        say(f"{name} is {chosen.standing.why}: nobody new, {closed:,} episodes over")
+    rows = [
+        {"what": "found in the segment", "people": chosen.found},
+        *({"what": f"newly enrolled, {arm}", "people": people} for arm, people in sorted(chosen.enrolled.items())),
+        *({"what": f"episode over: {reason}", "people": people} for reason, people in sorted(chosen.closed.items())),
+    ]
+    show_table(f"chosen-{name.replace('_', '-')}", rows, "Who was chosen, and which episodes are over")
+    return chosen

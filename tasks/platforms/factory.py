@@ -1,0 +1,23 @@
+"""The only place that opens clients of ad platforms: what may not be called does not exist (I13)."""
+
+from __future__ import annotations
+
+from config.settings import Mode
+from tasks.platforms import PLATFORMS
+from tasks.platforms.base import Platform
+from tasks.rules.errors import Misconfigured, ModeError
+from tasks.store.workspace import Workspace
+
+OUTBOX = "outbox"
+
+
+def open_platform(work: Workspace, provider: str, platform: str, *, mode: Mode | None) -> Platform:
+    """The client that speaks to an ad platform; `provider` is the platform itself, or the outbox in its place.
+
+    Raises ModeError in a database that is not live for anything but the outbox; Misconfigured when there is none.
+    """
+    if mode != "live" and provider != OUTBOX:
+        raise ModeError(f"this database is not live: it tells the outbox only, not {provider}")
+    if provider not in PLATFORMS:
+        raise Misconfigured(f"there is no ad platform client {provider}; there are: {', '.join(PLATFORMS)}")
+    return PLATFORMS[provider](work, platform)
