@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError, ReengageError
-from flows.commands import campaign, check, database, doctor, rehearse, segment, test
+from flows.commands import campaign, check, database, doctor, ingest, rehearse, segment, test
 from flows.commands.console import errors
 
 # Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 GROUPS = {"db": database.app, "campaign": campaign.app, "segment": segment.app}
 COMMANDS = {
+    "ingest": ingest.ingest,
     "doctor": doctor.doctor,
     "check": check.check,
     "test": test.test,

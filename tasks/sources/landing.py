@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from psycopg2 import sql
 from config.errors import ReengageError
 from config.sources import FileSource, SqlSource
 from tasks.rules.errors import DatabaseError
+from tasks.sources.ahead import read_ahead
 from tasks.sources.mapping import Block, Mapper, Reading
 from tasks.store.queries import Queries
 
@@ -69,7 +71,8 @@ def fill(connection: sa.Connection, queries: Queries, extract: Extract, load_id:
     if reading.header is not None:
         report |= mapper.bind(reading.header, extract.object)
         stream = _Stream(mapper, reading.blocks)
-        _copy(connection, landing, mapper.names, stream)
+        with contextlib.closing(stream):
+            _copy(connection, landing, mapper.names, stream)
         lines = stream.lines
         if reading.seen is not None and stream.good:
             mapper.refuse_lacking(reading.seen, extract.object)
@@ -99,6 +102,7 @@ class _Stream:
     def __init__(self, mapper: Mapper, blocks: Iterator[Block]) -> None:
         self._mapper = mapper
         self._blocks = blocks
+        self._texts = read_ahead(self._made())
         self.lines = 0
         self.good = 0
         self.failure: Exception | None = None
@@ -106,22 +110,28 @@ class _Stream:
     def read(self, _: int = -1) -> bytes:
         """The next block as COPY text; empty at the end."""
         try:
-            for block in self._blocks:
-                self.lines += len(block.numbers) + len(block.broken)
-                self.good += len(block.numbers)
-                if text := self._text(block):
-                    return text.encode("utf-8", "backslashreplace")
+            return next(self._texts, b"")
         except Exception as error:
             self.failure = error
             raise
-        return b""
+
+    def close(self) -> None:
+        """Stop reading; nothing touches the extract afterwards."""
+        self._texts.close()
+
+    def _made(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            self.lines += len(block.numbers) + len(block.broken)
+            self.good += len(block.numbers)
+            if text := self._text(block):
+                yield text.encode("utf-8", "backslashreplace")
 
     def _text(self, block: Block) -> str:
         rows = copy_rows([block.raws, itertools.repeat("", len(block.numbers)), *self._mapper.apply(block)], block)
-        empty = [itertools.repeat("", len(block.broken)) for _ in self._mapper.names]
         if not block.broken:
             return rows
         numbers, raws, codes = zip(*block.broken, strict=True)
+        empty = [itertools.repeat("", len(numbers)) for _ in self._mapper.names]
         return rows + copy_rows([raws, codes, *empty], Block(numbers, raws, ()))
 
 
@@ -145,5 +155,3 @@ def _joined(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     return _ESCAPED[found[0]]
-
-

@@ -26,6 +26,7 @@ _ROWS = 5_000
 class Progress:
     """What reading a database has shown so far; complete after the last block."""
 
+    has_cursor: bool
     position: str | None  # as stored: {"type", "value", "ties"}; ties = rows that had exactly this value
     moved: bool = False  # anything beyond the rows that stood at the last position
     digest: Any = field(default_factory=hashlib.sha256)  # of everything, for sources without cursor
@@ -39,7 +40,7 @@ def read(source: SqlSource, name: str, position: str | None) -> Iterator[tuple[R
     loading them twice changes nothing.
     """
     engine = sa.create_engine(_address(source, name), hide_parameters=True, poolclass=sa.NullPool)
-    progress = Progress(position)
+    progress = Progress(source.cursor is not None, position)
     try:
         with engine.connect() as connection:
             statement = _statement(source, name, connection, position)

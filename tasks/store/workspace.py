@@ -9,8 +9,8 @@ from typing import Any
 
 from config.campaign import Campaign, load_campaign, load_campaigns
 from config.settings import CHECKOUT, Settings, load_settings
-from tasks.rules.content import Templates, Variable
 from config.sources import FileSource, SqlSource, load_sources
+from tasks.rules.content import Templates, Variable
 from tasks.rules.errors import CampaignError, Problem
 from tasks.store.engine import Database
 from tasks.store.queries import Queries

@@ -1,0 +1,54 @@
+"""`reengage ingest`: bring in what is new, or release a load that the data gate holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.console import All, AsOf, Json, console, errors, show_rows, workspace
+
+_COLUMNS = (
+    "load_id", "source", "entity", "object", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked",
+    "erased", "reason",
+)  # fmt: skip
+
+
+def ingest(
+    context: typer.Context,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE ...]", help="Sources; none = all.")] = None,
+    as_of: AsOf = None,
+    release: Annotated[
+        int | None, typer.Option(metavar="LOAD", help="Merge this held load all the same and end what it holds.")
+    ] = None,
+    json: Json = False,
+    all_rows: All = False,
+) -> None:
+    """Bring in what is new of the sources: land it, let the gate judge it, merge what passes."""
+    from tasks import pull  # Prefect and the database are not needed to print help
+    from tasks.store import mode
+
+    work = workspace(context)
+    given = {"sources": sources or [], "as_of": as_of, "release": release}
+    if release is not None:
+        loads = [pull.release(work, release)]
+    else:
+        names = pull.in_order(work, sources or [])
+        at = mode.clock(work, work.instant(as_of), decides=False)
+        loads = []
+        for name in names:
+            with console.status(f"{name} ...") if not json else errors.status(f"{name} ..."):
+                loads += pull.source(work, name, at)
+    rows = [{**load.row(), "object": load.object.rpartition("/")[2]} for load in loads]
+    if json or rows:
+        show_rows(rows, _COLUMNS, json=json, all_rows=all_rows or not json, arguments=given)
+    else:
+        console.print("nothing new" if work.sources else f"no sources in {work.settings.folder('sources')}")
+    held = [load for load in loads if load.state == "held"]
+    if held and not json:
+        numbers = ", ".join(str(load.load_id) for load in held)
+        console.print(
+            f"held: {numbers}; look at raw.validations, then fix the source or reengage ingest --release LOAD"
+        )
+    if any(load.state in ("held", "failed") for load in loads):
+        raise typer.Exit(1)

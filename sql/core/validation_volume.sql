@@ -1,0 +1,30 @@
+/*
+What the loads before this one brought: how many count, and the median of their lines.
+
+owner: engineering
+grain: one row
+params:
+  load_id: bigint - the load in question
+  loads: int - how many loads before it count
+returns:
+  loads: bigint - loads found, at most that many
+  median: double precision nullable - median of their lines
+*/
+with before as (
+    select earlier.lines_in
+    from raw.loads as this
+    inner join raw.loads as earlier
+        on
+            this.source = earlier.source
+            and this.incremental = earlier.incremental
+            and earlier.load_id < this.load_id
+            and earlier.state = 'merged'
+    where this.load_id = cast(:load_id as bigint)
+    order by earlier.load_id desc
+    limit cast(:loads as int)
+)
+
+select
+    count(*) as loads,
+    percentile_cont(0.5) within group (order by lines_in) as median
+from before

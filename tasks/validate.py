@@ -1,0 +1,298 @@
+"""Step: is a load as a whole what its suite promises? A load that is not is held, and with it who reads it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.campaign import load_campaign, show_duration
+from config.errors import ConfigError
+from config.sources import ENTITIES
+from config.suites import Expectation, Suite, load_suite
+from tasks.step import say, show_markdown, step
+from tasks.store import segments
+from tasks.store.workspace import Workspace
+
+# Views that are made from another entity's rows.
+_DERIVED = {"purchase_days": "purchases", "milestones": "conversations"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation and what came of it: counts, shares and ages only (finding 15)."""
+
+    expectation: str
+    column: str | None
+    severity: str
+    outcome: str
+    observed: str | None
+    expected: str | None
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All findings of one load."""
+
+    load_id: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the load may be merged; warnings do not stop it."""
+        return not self.failures
+
+    @property
+    def failures(self) -> list[Finding]:
+        """What stops it."""
+        return [finding for finding in self.findings if finding.outcome == "failed"]
+
+    @property
+    def reason(self) -> str:
+        """What stops it, in one line without row values."""
+        return "; ".join(
+            f"{finding.expectation}{f'({finding.column})' if finding.column else ''}: {finding.observed or 'failed'}"
+            for finding in self.failures
+        )
+
+
+@step(name="validate load {load_id}", tags=["data gate"])
+def load(work: Workspace, load_id: int, as_of: datetime) -> Verdict:
+    """Check one landed load against its entity's suite with Great Expectations, on the database.
+
+    Reads raw.checked_<load_id>, which the gate has made; stores and shows counts only, never a value of a row.
+    """
+    with work.database.transaction() as connection:
+        row = connection.execute(work.queries["core/load_show"](load_id=load_id)).one()
+    suite = load_suite(work.settings.folder("suites"), row.entity)
+    planned = list(_planned(work, row, suite, as_of))
+    results = _run(work, load_id, [entry for entry in planned if entry.expectation is not None])
+    findings = tuple(_finding(entry, next(results) if entry.expectation else None) for entry in planned)
+    with work.database.transaction() as connection:
+        for finding in findings:
+            connection.execute(
+                work.queries["core/validation_note"](
+                    load_id=load_id,
+                    source=row.source,
+                    entity=row.entity,
+                    expectation=finding.expectation,
+                    column_name=finding.column,
+                    severity=finding.severity,
+                    outcome=finding.outcome,
+                    observed=finding.observed,
+                    expected=finding.expected,
+                    as_of=as_of,
+                )
+            )
+    verdict = Verdict(load_id, findings)
+    noted = sum(finding.outcome == "warned" for finding in findings)
+    result = f"held, {verdict.reason}" if verdict.failures else f"passed {len(findings)} checks"
+    say(f"{row.source}: load {load_id} {result}{f', {noted} warning(s)' if noted else ''}")
+    show_markdown(f"validation-{row.source.replace('_', '-')}", _page(row, verdict), f"{row.source}: data gate")
+    return verdict
+
+
+def hold(work: Workspace, connection: sa.Connection, load_id: int, source: str, entity: str, reason: str) -> list[str]:
+    """Hold every campaign that reads an entity; gives their names. Nothing of them is claimed until it is gone."""
+    campaigns = readers(work, entity)
+    for campaign in campaigns:
+        connection.execute(
+            work.queries["core/hold_add"](
+                campaign=campaign, load_id=load_id, reason=f"gate: {source} ({entity}): {reason}"[:500]
+            )
+        )
+    return campaigns
+
+
+def readers(work: Workspace, entity: str) -> list[str]:
+    """Campaigns whose segment, stop event or goal reads an entity; one that cannot be read counts as a reader."""
+    folder = work.settings.folder("campaigns")
+    return [
+        path.parent.name
+        for path in sorted(folder.glob("*/campaign.yaml"))
+        if entity in _entities_of(work, path.parent.name)
+    ]
+
+
+def _entities_of(work: Workspace, name: str) -> set[str]:
+    try:
+        campaign = load_campaign(work.settings.folder("campaigns") / name)
+        relations = segments.relations(work.queries[f"segments/{campaign.segment}"])
+    except ConfigError:
+        return set(ENTITIES)
+    read = {_DERIVED.get(view, view) for view in (relation.removeprefix("facts.") for relation in relations)}
+    if not read <= set(ENTITIES):
+        return set(ENTITIES)
+    return read | {
+        "purchases" if goal.event == "purchase" else "events" for goal in (campaign.goal, campaign.stop_event)
+    }
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """An expectation as Great Expectations takes it, and how its outcome is told; None = decided without it."""
+
+    name: str
+    column: str | None
+    severity: str
+    expected: str | None
+    because: str
+    expectation: dict[str, Any] | None
+    age_at: datetime | None = None  # tell the observed moment as an age at this time
+
+
+def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -> Iterator[_Planned]:
+    source = work.sources.get(row.source)
+    grouped = source is not None and source.group is not None
+    for entry in suite.expectations:
+        if not (entry.ungrouped and grouped):
+            yield _Planned(
+                entry.type,
+                entry.kwargs.get("column"),
+                entry.severity,
+                _expected(entry),
+                entry.because,
+                _as_given(entry),
+            )
+    if suite.freshness and source is not None and source.fresh_within and row.lines_in:
+        oldest = as_of - source.fresh_within
+        yield _Planned(
+            "freshness",
+            suite.freshness,
+            "critical",
+            f"at most {show_duration(source.fresh_within)} old",
+            "the source has stopped delivering",
+            {
+                "type": "expect_column_max_to_be_between",
+                "kwargs": {"column": suite.freshness, "min_value": oldest},
+            },
+            as_of,
+        )
+    if suite.volume:
+        yield _volume(work, row, suite)
+
+
+def _volume(work: Workspace, row: sa.Row[Any], suite: Suite) -> _Planned:
+    rule = suite.volume
+    if rule is None:
+        raise ValueError("this suite has no volume rule")
+    with work.database.transaction() as connection:
+        before = connection.execute(work.queries["core/validation_volume"](load_id=row.load_id, loads=rule.loads)).one()
+    if before.loads < rule.least_history:
+        expected = f"known after {rule.least_history} loads, {before.loads} so far"
+        return _Planned("volume", None, "critical", expected, "", None)
+    least, most = int(before.median * rule.at_least), int(before.median * rule.at_most)
+    return _Planned(
+        "volume",
+        None,
+        "critical",
+        f"{least:,} to {most:,} lines (median {before.median:,.0f} of {before.loads} loads)",
+        "the extract is cut short, or something is delivered twice",
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": least, "max_value": most}},
+    )
+
+
+def _as_given(entry: Expectation) -> dict[str, Any]:
+    return {"type": entry.type, "kwargs": dict(entry.kwargs)}
+
+
+def _expected(entry: Expectation) -> str | None:
+    told = {name: value for name, value in entry.kwargs.items() if name not in ("column", "column_set")}
+    return ", ".join(f"{name} {value}" for name, value in told.items()) or None
+
+
+def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any]:
+    """The outcome of each expectation, in order; all of them in one pass of Great Expectations over the table."""
+    if not planned:
+        return iter(())
+    # Five seconds or more and 320 MB: only a process that validates pays for it, and once.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        source = context.data_sources.add_postgres(
+            "reengage", connection_string=work.database.url.render_as_string(hide_password=False)
+        )
+        try:
+            asset = source.add_table_asset("load", table_name=f"checked_{load_id}", schema_name="raw")
+            suite = context.suites.add(
+                gx.ExpectationSuite(
+                    name="suite",
+                    # The number tells two expectations of one kind on one column apart.
+                    expectations=[
+                        {**entry.expectation, "meta": {"place": place}}
+                        for place, entry in enumerate(planned)
+                        if entry.expectation
+                    ],
+                )
+            )
+            definition = gx.ValidationDefinition(
+                name="load", data=asset.add_batch_definition_whole_table("all"), suite=suite
+            )
+            # No value leaves the database: counts only.
+            found = definition.run(result_format={"result_format": "BASIC", "partial_unexpected_count": 0})
+        finally:
+            source.get_execution_engine().close()
+    by_place = {result.expectation_config.meta["place"]: result for result in found.results}
+    return iter([by_place[place] for place in range(len(planned))])
+
+
+def _finding(entry: _Planned, result: Any | None) -> Finding:
+    if entry.expectation is None:
+        outcome, observed = "not_enough_history", None
+    else:
+        outcome = "passed" if result.success else "failed" if entry.severity == "critical" else "warned"
+        observed = _observed(result, entry.age_at)
+    return Finding(entry.name, entry.column, entry.severity, outcome, observed, entry.expected, entry.because)
+
+
+def _observed(result: Any, age_at: datetime | None) -> str | None:
+    """What was seen as a count, share or age; anything that could be a value of a row is left out."""
+    if result.exception_info and result.exception_info.get("raised_exception", False) is not False:
+        return "could not be checked"
+    details = result.result or {}
+    if "unexpected_count" in details:
+        looked_at = details.get("element_count", 0) - details.get("missing_count", 0)
+        return f"{details['unexpected_count']:,} of {looked_at or details.get('element_count', 0):,}"
+    value = details.get("observed_value")
+    if age_at is not None:
+        return _age(value, age_at)
+    kind = result.expectation_config.type
+    if isinstance(value, int | float) and ("row_count" in kind or "proportion" in kind or "column_count" in kind):
+        return f"{value:,}"
+    return None
+
+
+def _age(value: Any, at: datetime) -> str:
+    newest = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if newest is None:
+        return "no readable moment"
+    age = at - (newest if newest.tzinfo else newest.replace(tzinfo=at.tzinfo))
+    return f"{age / timedelta(hours=1):,.1f} h old"
+
+
+def _page(row: sa.Row[Any], verdict: Verdict) -> str:
+    lines = [
+        f"## {row.source}: load {row.load_id} {'is held' if verdict.failures else 'passed'}",
+        "",
+        f"{row.entity}, {row.lines_in:,} lines, {row.object}",
+        "",
+        "| expectation | column | outcome | observed | expected | why it matters |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {f.expectation} | {f.column or ''} | {f.outcome} | {f.observed or ''} | {f.expected or ''} | {f.because} |"
+        for f in verdict.findings
+    ]
+    return "\n".join(lines)
