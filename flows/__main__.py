@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError, ReengageError
-from flows.commands import campaign, check, database, doctor, ingest, rehearse, segment, test
+from flows.commands import campaign, check, database, dispatch, doctor, ingest, pause, rehearse, segment, sends, test
 from flows.commands.console import errors
 
 # Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
@@ -26,8 +26,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-GROUPS = {"db": database.app, "campaign": campaign.app, "segment": segment.app}
+GROUPS = {"db": database.app, "campaign": campaign.app, "segment": segment.app, "sends": sends.app}
 COMMANDS = {
+    "dispatch": dispatch.dispatch,
+    "pause": pause.pause,
+    "resume": pause.resume,
     "ingest": ingest.ingest,
     "doctor": doctor.doctor,
     "check": check.check,

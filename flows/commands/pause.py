@@ -1,0 +1,41 @@
+"""`reengage pause` and `reengage resume`: a campaign, or everything; the next claim obeys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from flows.commands.console import console, workspace
+
+Which = Annotated[str | None, typer.Argument(help="The campaign; everything when left out.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, for whoever looks.")]
+EVERYTHING = "*"
+
+
+def pause(context: typer.Context, campaign: Which = None, reason: Why = None) -> None:
+    """Stop a campaign, or everything, at the next claim, also in the middle of a run; nothing planned is lost."""
+    _switch(context, campaign, "paused", reason)
+
+
+def resume(context: typer.Context, campaign: Which = None, reason: Why = None) -> None:
+    """Let a paused campaign go on, or lift the pause of everything (campaigns paused by name stay paused)."""
+    _switch(context, campaign, "active", reason)
+
+
+def _switch(
+    context: typer.Context, campaign: str | None, state: Literal["paused", "active"], reason: str | None
+) -> None:
+    work = workspace(context)
+    if campaign is not None and state == "paused":
+        # A folder with problems may be paused all the same, a name without a folder is a slip of the hand.
+        known = sorted(path.parent.name for path in work.settings.folder("campaigns").glob("*/campaign.yaml"))
+        if campaign not in known:
+            work.campaign(campaign)
+    with work.database.transaction() as connection:
+        connection.execute(work.queries["ledger/pause"](campaign=campaign or EVERYTHING, state=state, reason=reason))
+        everything = connection.execute(work.queries["ledger/campaign_state"](campaign=EVERYTHING)).one().is_paused
+    what = campaign or "everything"
+    console.print(f"{what} is {'paused; planned messages wait' if state == 'paused' else 'active'}")
+    if campaign is not None and state == "active" and everything:
+        console.print("but everything is paused: `reengage resume` lifts that")
