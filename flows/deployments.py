@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
+from prefect import Flow
 from prefect.automations import AutomationCore, EventTrigger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -11,8 +14,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Posture
 from prefect.exceptions import ObjectAlreadyExists
+from prefect.flow_engine import run_flow
 
-from config.settings import Settings
+from config.settings import CHECKOUT, Settings
 from flows.server import POOL, deploy
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -56,3 +60,27 @@ def make_pool(client: SyncPrefectClient) -> None:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
     except ObjectAlreadyExists:
         return
+
+
+def register_one(flow: Flow[..., Any]) -> None:
+    """Register the one deployment that `tick` starts, without the time that reading all of prefect.yaml takes."""
+    with get_client(sync_client=True) as client:
+        make_pool(client)
+        client.create_deployment(
+            flow_id=client.create_flow(flow),
+            name=flow.name,
+            entrypoint=f"flows.{flow.name}.{flow.name}",
+            work_pool_name=POOL,
+            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(CHECKOUT)}}],
+            parameter_openapi_schema=flow.parameters.model_dump(),
+            description=flow.description,
+            tags=["reengage"],
+        )
+
+
+def carry_out(flow: Flow[..., Any], flow_run_id: str) -> None:
+    """Carry out a run that a deployment scheduled, in this process."""
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(UUID(flow_run_id))
+    parameters = flow.validate_parameters(flow_run.parameters)
+    run_flow(flow, flow_run=flow_run, parameters=parameters)

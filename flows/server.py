@@ -22,6 +22,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from config.settings import CHECKOUT, Settings
+from dashboards import serve
 from tasks.rules.errors import ReengageError
 from tasks.store.engine import Database
 
@@ -37,7 +38,9 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
     The interface is the first one (V1): the newer one calls an outside host even when analytics are off. A heartbeat
     every 30 seconds lets the automation tell dead runs from long ones.
     """
+    ours = {"database": settings.database, "mode": settings.mode, "time_zone": settings.time_zone}
     return {
+        **{f"REENGAGE_{name.upper()}": str(value) for name, value in ours.items() if value},
         "PREFECT_HOME": str(settings.home.resolve() / "prefect"),
         "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -182,12 +185,7 @@ def start_worker(settings: Settings, port: int) -> Child:
 
 def start_dashboard(settings: Settings, port: int) -> Child:
     """Start the dashboard on loopback; it sends nothing to the outside."""
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(CHECKOUT / "dashboards" / "app.py"), "--server.port", str(port),
-        "--server.address", LOOPBACK, "--server.headless", "true", "--browser.gatherUsageStats", "false",
-    ]  # fmt: skip
-    env = {"REENGAGE_CONFIG": str(settings.config.resolve()), "REENGAGE_HOME": str(settings.home.resolve())}
-    return Child.start("dashboard", command, settings.home / "logs", env)
+    return Child.start("dashboard", serve.command(port), settings.home / "logs", environment(settings, 0))
 
 
 def deploy(settings: Settings, port: int) -> None:

@@ -1,0 +1,243 @@
+"""`reengage demo`: the main job on a sample shop, end to end, in a simulated database of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import sqlalchemy as sa
+import typer
+
+from config.settings import CHECKOUT, Settings, load_settings
+from flows.commands.console import console
+from tasks.rules.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+    from flows.server import Child
+    from tasks.sources.sample import Delivered
+    from tasks.store.workspace import Workspace
+
+DATABASE = "demo"
+SHOP = CHECKOUT / "config" / "examples" / "shop"
+# A simulated day: hours after midnight in the shop's zone. Campaigns run at six, the first message is due at nine;
+# who buys in between is seen in the files of half past eight and is not written to.
+NIGHT_FILES = timedelta(hours=5, minutes=30)
+RUN = timedelta(hours=6)
+NOON_FILES = timedelta(hours=8, minutes=30)
+DAY = timedelta(days=1)
+OUR_SCHEMAS = ("raw", "core", "facts", "campaign", "outbox", "evaluation")
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many customers the shop has.")] = 20_000,
+    days: Annotated[int, typer.Option(min=1, max=60, help="How many days are played.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another shop.")] = 1,
+    *,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="Run every day as Prefect flows; without it each flow runs so once.")
+    ] = False,
+) -> None:
+    """Play the main job on a made-up shop: load, choose, plan, deliver to the outbox, evaluate; then where to look."""
+    from flows.commands import summary
+
+    began = time.monotonic()
+    console.print(f"[bold]A made-up shop of {customers:,} customers, {days} simulated days[/bold]\n")
+    with contextlib.ExitStack() as ending:
+        play = Play(open_workspace(), customers=customers, seed=seed, ending=ending)
+        play.prepare()
+        for day in range(days):
+            play.play(day, through_prefect=prefect or day == 0)
+        play.finish(days)
+        summary.show(play.work, play.ends_at(days), hours=max(days - 1, 1) * 24, seconds=time.monotonic() - began)
+
+
+def open_workspace(**given: Any) -> Workspace:
+    """The workspace of the sample shop, in a simulated database of its own whatever else the environment names."""
+    from tasks.store.workspace import Workspace
+
+    around = load_settings(config=SHOP, **given)
+    own: dict[str, Any] = {
+        **given,
+        "config": SHOP,
+        "database": DATABASE,
+        "mode": "simulated",
+        "time_zone": around.pipeline.time_zone,
+        "analyst_url": None,
+        "dashboard_url": None,
+    }
+    if around.database_url:
+        url = sa.make_url(around.database_url.get_secret_value()).set(database=DATABASE)
+        own["database_url"] = url.render_as_string(hide_password=False)
+    return Workspace(Settings(**own))
+
+
+class Play:
+    """One performance: the shop writes files, the flows run on them, and the shop reacts to what was sent."""
+
+    def __init__(
+        self, work: Workspace, *, customers: int, seed: int, ending: contextlib.ExitStack, server: bool = True
+    ) -> None:
+        from tasks.sources.sample import OPENS_AT, SampleShop
+
+        self.work = work
+        self.shop = SampleShop(work.settings.home / "shop", customers=customers, seed=seed)
+        self._opens_at = OPENS_AT
+        self._written_until = OPENS_AT
+        self._ending = ending
+        self._with_server = server
+        self._server: Child | None = None
+        self._port = 0
+
+    def ends_at(self, days: int) -> datetime:
+        """The moment at which the last day is looked back on."""
+        return self._opens_at + days * DAY + RUN
+
+    def prepare(self) -> None:
+        """Make the database afresh, write two years of files and load them; the Prefect server starts meanwhile."""
+        settings = self.work.settings
+        os.environ["REENGAGE_SHOP"] = str(self.shop.folder.resolve())
+        with stage("a fresh database") as done:
+            self._fresh_database()
+            done(f"database `{self.work.database.name}`, simulated")
+        if self._with_server:
+            self._start_server()
+        from flows.story import using
+
+        self._ending.enter_context(using(self.work))
+        with stage("writing two years of the shop's files") as done:
+            shutil.rmtree(self.shop.folder, ignore_errors=True)
+            done(f"{sum(self.shop.write_history().values()):,} lines in {shown(self.shop.folder, settings)}")
+        from flows.ingest import ingest
+
+        with stage("loading them: land, check, merge") as done:
+            done(self._tell(ingest, through_prefect=False, as_of=self._opens_at))
+
+    def play(self, day: int, *, through_prefect: bool) -> None:
+        """One simulated day: files of the night, the campaigns' run, files of the morning, dispatch until midnight."""
+        from flows import dispatch, evaluate, ingest, reengage, tick
+        from tasks import start
+
+        midnight = self._opens_at + day * DAY
+        title = midnight.astimezone(self.work.settings.business_zone).strftime("%A %-d %B")
+        if through_prefect and self._with_server:
+            self._await_server()
+        with stage(title) as done:
+            self._write_files(midnight + NIGHT_FILES)
+            self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + NIGHT_FILES)
+            at = midnight + RUN
+            if through_prefect and self._with_server:
+                self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
+            else:
+                for campaign in start.due(self.work, at).slots:
+                    reengage.reengage.fn(campaign, as_of=at)
+            self._write_files(midnight + NOON_FILES)
+            self._tell(ingest.ingest, through_prefect=False, as_of=midnight + NOON_FILES)
+            sent = self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
+            if through_prefect:
+                self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)
+            done(f"{sent}{' (each flow run through Prefect)' if through_prefect and self._with_server else ''}")
+
+    def finish(self, days: int) -> None:
+        """Load what came in at last and look back."""
+        from flows.evaluate import evaluate
+        from flows.ingest import ingest
+
+        at = self.ends_at(days)
+        with stage("looking back: who came back, treated against held out") as done:
+            self._write_files(at)
+            self._tell(ingest, through_prefect=False, as_of=at)
+            self._tell(evaluate, through_prefect=False, as_of=at)
+            done("evaluation tables rebuilt")
+        if self._server:
+            with stage("stopping the Prefect server") as done:
+                self._server.stop()
+                done("its runs are kept, `reengage up` shows them")
+
+    def _fresh_database(self) -> None:
+        """Only a simulated database is ever dropped: a demo must not cost anyone their data."""
+        from tasks.store import mode
+        from tasks.store.migrate import migrate
+
+        database = self.work.database
+        database.create_if_missing()
+        with database.transaction() as connection:
+            inspector = sa.inspect(connection)
+            schemas = set(inspector.get_schema_names()) - {"information_schema"}
+            is_ours = schemas <= {"public", *OUR_SCHEMAS} and not inspector.get_table_names("public")
+            if is_ours and "campaign" in schemas:
+                is_ours = connection.execute(self.work.queries["ledger/mode"]()).one().mode == "simulated"
+        if not is_ours:
+            raise DatabaseError(f"database {database.name} is not a demo's; drop or rename it first")
+        database.drop()
+        database.create_if_missing()
+        migrate(database, business_zone=str(self.work.settings.business_zone))
+        with database.transaction() as connection:
+            mode.settle(self.work, connection)
+
+    def _start_server(self) -> None:
+        """Start the Prefect server behind our back; its address must be in the environment before Prefect is read."""
+        from flows import server
+
+        self._port = server.free_port()
+        os.environ.update(server.environment(self.work.settings, self._port))
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
+        database = server.prefect_database(self.work.database)
+        self._server = server.start_prefect(self.work.settings, database, self._port)
+        self._ending.callback(self._server.stop)
+
+    def _await_server(self) -> None:
+        from flows import deployments, reengage, server
+
+        if not self._server:
+            return
+        address = f"http://{server.LOOPBACK}:{self._port}"
+        if not server.answers(f"{address}/api/health"):
+            with stage("waiting for the Prefect server") as done:
+                self._server.wait_for(f"{address}/api/health")
+                done(address)
+        deployments.register_one(reengage.reengage)
+
+    def _write_files(self, until: datetime) -> None:
+        self.shop.write_day(self._written_until, until, self._delivered())
+        self._written_until = until
+
+    def _delivered(self) -> list[Delivered]:
+        from tasks.sources.sample import Delivered
+
+        with self.work.database.transaction() as connection:
+            rows = connection.execute(self.work.queries["ledger/outbox_delivered"]()).all()
+        return [Delivered(row.channel, row.address, row.at) for row in rows]
+
+    def _tell(self, story: Flow[..., Any], *, through_prefect: bool, **given: Any) -> Any:
+        return story(**given) if through_prefect and self._with_server else story.fn(**given)
+
+    def _carry_out(self, flow_run_ids: list[str]) -> None:
+        """Carry out the runs that the tick asked for in this process, as a worker would in one of its own."""
+        from flows import deployments, reengage
+
+        for flow_run_id in flow_run_ids:
+            deployments.carry_out(reengage.reengage, flow_run_id)
+
+
+def shown(path: Any, settings: Settings) -> str:
+    """A path as short as it can be said."""
+    home = settings.home.resolve()
+    resolved = path.resolve()
+    return str(resolved.relative_to(CHECKOUT)) if resolved.is_relative_to(CHECKOUT) else str(home / "shop")
+
+
+@contextlib.contextmanager
+def stage(title: str) -> Iterator[Any]:
+    """Show what is being done, then what came of it and how long it took."""
+    began, said = time.monotonic(), []
+    with console.status(f"{title} ..."):
+        yield said.append
+    words = f": {said[0]}" if said else ""
+    console.print(f"  [green]✓[/green] {title}{words}  [dim]{time.monotonic() - began:.1f} s[/dim]")
