@@ -1,0 +1,60 @@
+/*
+People of both arms of every experiment version: enrolled, past a window since enrolment, and with the goal in it.
+
+A person counts for a window only when the whole enrolment day plus the window has passed; versions are never pooled.
+
+owner: evaluation
+grain: one row per experiment version and arm
+params:
+  campaign: text - the campaign's name
+  hours: int = 24 - window in hours since enrolment
+returns:
+  experiment_version: text - the experiment version
+  arm: text - treated or holdout, as assigned
+  first_enrolled_on: date - first enrolment day of the version
+  enrolled: numeric - people enrolled
+  people: numeric - of them, people whose window has passed
+  conversions: numeric - of those, people with the goal within the window
+  pre_revenue: numeric - sum over those people of revenue before enrolment
+  pre_revenue_squares: numeric - sum of its squares
+*/
+with cells as (
+    select
+        cell.experiment_version,
+        cell.arm,
+        cell.variant,
+        cell.enrolled_on,
+        cell.people,
+        cell.pre_revenue,
+        cell.pre_revenue_squares,
+        cell.enrolled_until + make_interval(hours => :hours) <= measured.as_of as is_past
+    from evaluation.incremental_cells as cell
+    cross join evaluation.data_as_of as measured
+    where cell.campaign = :campaign
+),
+
+goals as (
+    select experiment_version, arm, variant, enrolled_on, sum(conversions) as conversions
+    from evaluation.incremental
+    where campaign = :campaign
+        and hours < :hours
+    group by experiment_version, arm, variant, enrolled_on
+)
+
+select
+    cells.experiment_version,
+    cells.arm,
+    min(min(cells.enrolled_on)) over (partition by cells.experiment_version) as first_enrolled_on,
+    sum(cells.people) as enrolled,
+    coalesce(sum(cells.people) filter (where cells.is_past), 0) as people,
+    coalesce(sum(goals.conversions) filter (where cells.is_past), 0) as conversions,
+    coalesce(sum(cells.pre_revenue) filter (where cells.is_past), 0) as pre_revenue,
+    coalesce(sum(cells.pre_revenue_squares) filter (where cells.is_past), 0) as pre_revenue_squares
+from cells
+left join goals
+    on goals.experiment_version = cells.experiment_version
+        and goals.arm = cells.arm
+        and goals.variant = cells.variant
+        and goals.enrolled_on = cells.enrolled_on
+group by cells.experiment_version, cells.arm
+order by first_enrolled_on desc, cells.experiment_version, cells.arm desc

@@ -1,0 +1,36 @@
+/*
+Messages by the day they were sent, and how many of them led to the goal within a window.
+
+owner: evaluation
+grain: one row per send day
+params:
+  campaign: text - the campaign's name
+  hours: int = 24 - attribution window in hours
+returns:
+  sent_on: date unique - day in the business time zone
+  sends: numeric - messages accepted
+  conversions: numeric - of them, messages with a goal credited within the window
+  is_open: boolean - whether some of these messages have not had the whole window yet
+*/
+with goals as (
+    select sent_on, sum(conversions) as conversions
+    from evaluation.attributed
+    where campaign = :campaign
+        and hours < :hours
+    group by sent_on
+)
+
+select
+    cells.sent_on,
+    sum(cells.sends) as sends,
+    coalesce(max(goals.conversions), 0) as conversions,
+    bool_or(
+        (cast(cells.sent_on + 1 as timestamp) at time zone measured.business_zone)
+        + make_interval(hours => :hours) > measured.as_of
+    ) as is_open
+from evaluation.attributed_cells as cells
+cross join evaluation.data_as_of as measured
+left join goals on goals.sent_on = cells.sent_on
+where cells.campaign = :campaign
+group by cells.sent_on
+order by cells.sent_on

@@ -1,0 +1,18 @@
+/*
+Expectations that the newest or held deliveries broke, without any value of a row.
+
+owner: evaluation
+grain: one row per delivery and expectation
+returns:
+  source: text - the source
+  entity: text - what it delivers
+  expectation: text - what was expected
+  column_name: text nullable - of which column
+  outcome: text - failed or warned
+  observed: text nullable - a count, share or age
+  expected: text nullable - the bound
+*/
+select source, entity, expectation, column_name, outcome, observed, expected
+from evaluation.validations
+where outcome in ('failed', 'warned')
+order by outcome, source, entity, expectation, column_name

@@ -1,0 +1,148 @@
+"""What codes and figures are called in front of a reader who does not know the code."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+MINUS: Final = "\N{MINUS SIGN}"
+
+# Why a person was not reached (or not yet), by reason code of the decisions and the ledger.
+REASONS: Final = {
+    "no_consent": "No consent on any channel",
+    "no_address": "Consent given, but no usable address or device",
+    "no_channel": "None of the campaign's channels can be used",
+    "suppressed_address": "Address is on the do-not-write list",
+    "zone_unknown": "Time zone unknown, so quiet hours cannot be kept",
+    "capped": "Already written to as often as allowed",
+    "quiet": "Quiet hours",
+    "goal": "Came back before the message left",
+    "stop_event": "Came back before the message left",
+    "campaign_paused": "Campaign paused",
+    "campaign_ended": "Campaign ended first",
+    "merged": "Turned out to be someone already in the campaign",
+    "left_segment": "No longer in the segment",
+    "gate": "Held back by the data gate",
+    "outside_free_window": "Outside the free messaging window",
+    "token_invalid": "App removed or device gone",
+    "template": "The message could not be written for this person",
+}
+
+# When a state says it all.
+STATES: Final = {
+    "planned": "Planned, due later",
+    "retry_wait": "Waiting to be tried again",
+    "in_flight": "Being sent right now",
+    "waiting": "Waiting for the next run",
+    "suppressed": "May not be written to",
+    "rejected": "Refused by the provider",
+    "abandoned": "In doubt for too long, given up",
+    "expired": "No way to send in time",
+    "cancelled": "Cancelled before sending",
+}
+
+STANDINGS: Final = {
+    "reached": "Reached",
+    "to_come": "Still to come",
+    "in_doubt": "In doubt",
+    "not_reached": "Not reached",
+    "holdout": "Held out",
+}
+
+LOADS: Final = {
+    "merged": "Taken in",
+    "held": "Held back by the data gate",
+    "landed": "Waiting for its checks",
+    "failed": "Failed",
+}
+
+CAUSES: Final = {
+    "gate": "Held back by the data gate",
+    "paused": "Paused",
+    "ended": "Ended",
+    "everything": "All campaigns are switched off",
+}
+
+CHANNELS: Final = {
+    "email": "Email", "push": "Push", "webpush": "Web push", "inbox": "App inbox", "sms": "SMS", "whatsapp": "WhatsApp",
+    "meta": "Meta", "tiktok": "TikTok", "google": "Google", "outbox": "Outbox",
+}  # fmt: skip
+
+
+def why(state: str, reason: str) -> str:
+    """A reason in words; a code without words yet is shown as it is, without its underscores."""
+    if reason in REASONS:
+        words = REASONS[reason]
+    elif reason:
+        words = reason.replace("_", " ").capitalize()
+    else:
+        words = STATES.get(state, state.replace("_", " ").capitalize())
+    return words
+
+
+def title(name: str) -> str:
+    """A name from a file as a heading."""
+    return name.replace("_", " ").capitalize()
+
+
+def channel(name: str) -> str:
+    """A channel or platform as people write it."""
+    return CHANNELS.get(name, title(name))
+
+
+def step(name: str) -> str:
+    """A step's key as words: `1`, or `1.email` when every viable channel gets one."""
+    number, _, via = name.partition(".")
+    return f"Message {number}, {channel(via)}" if via else f"Message {number}"
+
+
+def count(value: float) -> str:
+    """A count of people or things."""
+    return f"{int(value):,}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share of one as percent."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", MINUS)
+
+
+def amount(value: float) -> str:
+    """An amount whose currency stands beside it."""
+    return f"{value:,.2f}".replace("-", MINUS)
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount with its currency."""
+    return f"{currency} {amount:,.2f}".replace("-", MINUS)
+
+
+def signed_money(amount: float, currency: str) -> str:
+    """A difference of amounts with its sign."""
+    return f"{'+' if amount >= 0 else MINUS}{currency} {abs(amount):,.2f}"
+
+
+def moment(at: datetime, zone: str) -> str:
+    """An instant on the shop's wall clock."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%B %Y, %H:%M}"
+
+
+def age(length: timedelta) -> str:
+    """How long ago, in the largest unit that says enough."""
+    hours = int(length.total_seconds() // 3600)
+    if hours < 1:
+        return "under an hour"
+    if hours < 48:
+        return f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def hours(window: int) -> str:
+    """A window in words."""
+    return "1 hour" if window == 1 else f"{window:,} hours"
