@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError, ReengageError
-from flows.commands import campaign, check, database, dispatch, doctor, ingest, pause, rehearse, segment, sends, test
+from flows.commands import (
+    campaign,
+    check,
+    database,
+    dispatch,
+    doctor,
+    evaluate,
+    ingest,
+    pause,
+    rehearse,
+    sample,
+    segment,
+    sends,
+    test,
+)
 from flows.commands.console import errors
 
 # Everything we ship keeps quiet towards the outside; set before any of the libraries is imported.
@@ -26,12 +40,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-GROUPS = {"db": database.app, "campaign": campaign.app, "segment": segment.app, "sends": sends.app}
+GROUPS = {
+    "db": database.app,
+    "campaign": campaign.app,
+    "segment": segment.app,
+    "sends": sends.app,
+    "sample": sample.app,
+}
 COMMANDS = {
     "dispatch": dispatch.dispatch,
     "pause": pause.pause,
     "resume": pause.resume,
     "ingest": ingest.ingest,
+    "evaluate": evaluate.evaluate,
     "doctor": doctor.doctor,
     "check": check.check,
     "test": test.test,
