@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
 DATABASE = "demo"
 SHOP = CHECKOUT / "config" / "examples" / "shop"
-# A simulated day: hours after midnight in the shop's zone. Campaigns run at six, the first message is due at nine;
-# who buys in between is seen in the files of half past eight and is not written to.
-NIGHT_FILES = timedelta(hours=5, minutes=30)
+# A simulated day, from midnight in the shop's zone: the campaigns run at six, the shop delivers its files at half past
+# seven, the first messages may leave at eight. So who bought since the last delivery is planned for and not written to.
 RUN = timedelta(hours=6)
-NOON_FILES = timedelta(hours=8, minutes=30)
+DELIVERY = timedelta(hours=7, minutes=30)
 DAY = timedelta(days=1)
 OUR_SCHEMAS = ("raw", "core", "facts", "campaign", "outbox", "evaluation")
 
@@ -120,7 +119,7 @@ class Play:
             done(self._tell(ingest, through_prefect=False, as_of=self._opens_at))
 
     def play(self, day: int, *, through_prefect: bool) -> None:
-        """One simulated day: files of the night, the campaigns' run, files of the morning, dispatch until midnight."""
+        """One simulated day: the campaigns' run, the shop's delivery, and whatever is due until midnight."""
         from flows import dispatch, evaluate, ingest, reengage, tick
         from tasks import start
 
@@ -129,16 +128,14 @@ class Play:
         if through_prefect and self._with_server:
             self._await_server()
         with stage(title) as done:
-            self._write_files(midnight + NIGHT_FILES)
-            self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + NIGHT_FILES)
             at = midnight + RUN
             if through_prefect and self._with_server:
                 self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
             else:
                 for campaign in start.due(self.work, at).slots:
                     reengage.reengage.fn(campaign, as_of=at)
-            self._write_files(midnight + NOON_FILES)
-            self._tell(ingest.ingest, through_prefect=False, as_of=midnight + NOON_FILES)
+            self._write_files(midnight + DELIVERY)
+            self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + DELIVERY)
             sent = self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
             if through_prefect:
                 self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)

@@ -234,7 +234,7 @@ class SampleShop:
             "customers": self._write_customers(),
             "consents": self._write_consents(),
             "push_tokens": self._write_push_tokens(),
-            "orders": self._write_orders("history", self._orders.between(_EARLIEST, OPENS_AT), bad=True),
+            "orders": self._write_history(),
             "checkouts": self._write_checkouts(),
             "events": self._write_events(),
             "conversations": self._write_conversations(),
@@ -247,12 +247,14 @@ class SampleShop:
         label = until.astimezone(UTC).strftime("%Y-%m-%dT%H%M")
         reactions = self._reactions(delivered)
         returning = _Orders(reactions["customer"], reactions["at"])
-        written = {"orders": self._write_orders(label, self._orders.between(since, until))}
-        back = returning.between(since, until)
-        if back.size:
-            written["orders"] += self._write_orders(f"{label}-b", back, returning, coupon="COMEBACK10")
+        back, own = returning.between(since, until), self._orders.between(since, until)
+        bought = _Orders(
+            np.concatenate([self._orders.customer[own], returning.customer[back]]),
+            np.concatenate([self._orders.at[own], returning.at[back]]),
+        )
+        written = {"orders": self._write_orders(label, bought, own.size)}
         written["events"] = self._write_day_events(label, since, until)
-        written["consents"] = self._write_unsubscribes(label, since, until, reactions["unsubscribes"])
+        written["consents"] = self._write_day_consents(label, since, until, reactions["unsubscribes"])
         return written
 
     @cached_property
@@ -314,8 +316,10 @@ class SampleShop:
         stays = random.random((size, MOST_PURCHASES)) < np.where(random.random(size) < 0.25, 0.15, 0.95)[:, None]
         alive = np.concatenate([np.ones((size, 1), bool), np.cumprod(stays, axis=1)[:, :-1].astype(bool)], axis=1)
         days = np.concatenate([np.zeros((size, 1)), np.cumsum(gaps, axis=1)[:, :-1]], axis=1)
-        # Whole days from the first purchase, at an hour people are awake at.
-        hour = random.integers(8 * 3600, 22 * 3600, (size, MOST_PURCHASES))
+        # Whole days from the first purchase, mostly at an hour people are awake at.
+        awake = random.random((size, MOST_PURCHASES)) < 0.75
+        second = random.integers(0, 86_400, (size, MOST_PURCHASES))
+        hour = np.where(awake, 7 * 3600 + second * 14 // 24, second)
         at = self._joined[:, None] // 86_400 * 86_400 + np.rint(days).astype(np.int64) * 86_400 + hour
         keep = alive & (at <= _seconds(OPENS_AT + timedelta(days=FUTURE_DAYS)))
         customer, _ = np.nonzero(keep)
@@ -345,17 +349,23 @@ class SampleShop:
         }
         return _write_csv(self.folder / "customers" / "customers.csv", table)
 
-    def _write_orders(
-        self, label: str, rows: np.ndarray, orders: _Orders | None = None, *, coupon: str = "", bad: bool = False
-    ) -> int:
-        """One line per product of an order, the way shops export; the order's columns repeat on every line."""
-        orders = orders or self._orders
-        random = self._random("orders", *(() if bad else (_day_number(label), len(label))))
-        customer, at = orders.customer[rows], orders.at[rows]
-        count = rows.size
-        prefix = "R" if coupon else "A"
+    def _write_history(self) -> int:
+        rows = self._orders.between(_EARLIEST, OPENS_AT)
+        bought = _Orders(self._orders.customer[rows], self._orders.at[rows])
+        return self._write_orders("history", bought, rows.size, bad=True)
+
+    def _write_orders(self, label: str, bought: _Orders, own: int, *, bad: bool = False) -> int:
+        """One line per product of an order, the way shops export; the order's columns repeat on every line.
+
+        The first `own` orders were made unasked, the others because of a message and with its voucher.
+        """
+        random = self._random("orders", *(() if bad else (_day_number(label),)))
+        customer, at = bought.customer, bought.at
+        count = at.size
+        because = np.arange(count) >= own
         numbers = [
-            f"{prefix}{second:010d}{who:07d}" for second, who in zip(at.tolist(), customer.tolist(), strict=True)
+            f"{'R' if reacts else 'A'}{second:010d}{who:07d}"
+            for reacts, second, who in zip(because.tolist(), at.tolist(), customer.tolist(), strict=True)
         ]
         fate = random.random(count)
         status = np.where(fate < 0.03, "cancelled", np.where(fate < 0.05, "returned", "complete"))
@@ -379,7 +389,7 @@ class SampleShop:
             "quantity": pa.array(quantity),
             "unit_price": [f"{value:.2f}" for value in price],
             "line_total": [f"{value:.2f}" for value in price * quantity],
-            "coupon": pa.array([coupon] * order.size),
+            "coupon": pa.array(["", "COMEBACK10"]).take(pa.array(because[order].astype(np.int8))),
             "changed_at": _instants(np.maximum(changed, at)[order]),
         }
         path = self.folder / "orders" / f"orders_{label}.csv{'.gz' if bad else ''}"
@@ -655,10 +665,11 @@ class SampleShop:
             "unsubscribes": sorted(unsubscribes),
         }
 
-    def _write_unsubscribes(
+    def _write_day_consents(
         self, label: str, since: datetime, until: datetime, unsubscribes: Sequence[tuple[int, int]]
     ) -> int:
-        rows = [
+        """Who unsubscribed because of a message, and who agreed to something of their own accord."""
+        rows: list[tuple[Any, ...]] = [
             (
                 f"U{at}{person + 1:07d}",
                 self.ids[person],
@@ -674,7 +685,14 @@ class SampleShop:
             for at, person in unsubscribes
             if _seconds(since) < at <= _seconds(until)
         ]
-        return self._write_consent_rows(label, rows) if rows else 0
+        random = self._random("days", _seconds(until))
+        first, last = _seconds(since) + 1, _seconds(until)
+        for _ in range(int(self.size / 800 * (last - first) / 86_400) + 1):
+            person, at = int(random.integers(self.size)), int(random.integers(first, last))
+            channel = ("email", "sms", "push")[int(random.integers(3))]
+            key = f"N{at}{person + 1:07d}"
+            rows.append((key, self.ids[person], channel, "marketing", "granted", "express", "", "", "account", at))
+        return self._write_consent_rows(label, rows)
 
 
 _EARLIEST = OPENS_AT - timedelta(days=HISTORY_DAYS)
