@@ -14,6 +14,7 @@ from flows.commands import (
     campaign,
     check,
     database,
+    demo,
     dispatch,
     doctor,
     evaluate,
@@ -24,6 +25,7 @@ from flows.commands import (
     segment,
     sends,
     test,
+    up,
 )
 from flows.commands.console import errors
 
@@ -48,6 +50,8 @@ GROUPS = {
     "sample": sample.app,
 }
 COMMANDS = {
+    "demo": demo.demo,
+    "up": up.up,
     "dispatch": dispatch.dispatch,
     "pause": pause.pause,
     "resume": pause.resume,

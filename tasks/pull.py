@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from config.errors import ConfigError, Problem
 from config.sources import ENTITIES, FileSource, SqlSource
 from tasks import validate
-from tasks.rules.errors import GateError, Superseded
-from tasks.sources import files, landing
+from tasks.rules.errors import GateError, ModeError, Superseded
+from tasks.sources import contacts, files, landing
 from tasks.sources import sql as databases
 from tasks.sources.mapping import ExtractError
 from tasks.step import say, show_table, step
-from tasks.store import gate
+from tasks.store import gate, mode
 from tasks.store.workspace import Workspace
 
 COUNTS = ("lines_in", "accepted", "duplicate", "quarantined", "parked", "erased")
@@ -62,17 +62,20 @@ def in_order(work: Workspace, names: Sequence[str] = ()) -> list[str]:
 
 
 @step(name="pull {name}", tags=["ingest"])
-def source(work: Workspace, name: str, as_of: datetime) -> list[Load]:
+def source(work: Workspace, name: str, as_of: datetime, found: FileSource | SqlSource | None = None) -> list[Load]:
     """Land and merge what is new of one source; safe to run again at any point, also after a crash.
 
     Loads that were landed before are finished first, held ones are checked again. A load the gate does not believe
     ends as held, an extract that cannot be used as failed; both hold the campaigns that read it, and neither stops
-    the loads after it. Raises Superseded when another run pulls this source.
+    the loads after it. Raises Superseded when another run pulls this source. `found` is a source that stands in no
+    file.
     """
-    in_order(work, [name])
+    if found is None:
+        in_order(work, [name])
+        found = work.sources[name]
     with _alone(work, name):
         loads = [_settle(work, load_id, as_of) for load_id in _waiting(work, name)]
-        loads += _new(work, name, work.sources[name], as_of)
+        loads += _new(work, name, found, as_of)
     for load in loads:
         say(_sentence(load))
     if not loads:
@@ -104,6 +107,38 @@ def release(work: Workspace, load_id: int) -> Load:
             with work.database.transaction() as connection:
                 connection.execute(work.queries["core/hold_remove"](load_id=load_id))
     return _load(work, load_id)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Made-up contacts that were brought in: how many people, how many of them agreed to nothing, the loads."""
+
+    people: int
+    without_consent: int
+    loads: list[Load]
+
+
+@step(name="sample contacts", tags=["ingest"])
+def sample_contacts(work: Workspace, as_of: datetime | None) -> Sample:
+    """Bring in made-up contacts for people without, through the same gate as any file.
+
+    Raises ModeError unless the database is simulated: in a live one they would be written to as if they were real.
+    """
+    at = mode.clock(work, as_of, decides=False)
+    with work.database.transaction() as connection:
+        if mode.peek(work, connection) != "simulated":
+            raise ModeError(
+                f"database {work.database.name} is not simulated; made-up people have no place beside real ones "
+                "(set REENGAGE_MODE=simulated, or mode: simulated in reengage.yaml, for a database to play with)"
+            )
+        rows = connection.execute(work.queries["core/sample_people"](as_of=at))
+        people = (contacts.Person(row.customer_id, row.first_at) for row in rows)
+        written = contacts.write(people, work.settings.home / "sample" / work.database.name, at)
+    if not written.people:
+        return Sample(0, 0, [])
+    loads = source(work, "sample_customers", at, written.customers)
+    loads += source(work, "sample_consents", at, written.consents)
+    return Sample(written.people, written.without_consent, loads)
 
 
 @contextlib.contextmanager

@@ -214,11 +214,12 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
         return iter(())
     # Five seconds or more and 320 MB: only a process that validates pays for it, and once.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
 
+        # It tells of a temporary folder for pages we do not make.
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_postgres(
@@ -262,9 +263,9 @@ def _observed(result: Any, age_at: datetime | None) -> str | None:
     if result.exception_info and result.exception_info.get("raised_exception", False) is not False:
         return "could not be checked"
     details = result.result or {}
-    if "unexpected_count" in details:
-        looked_at = details.get("element_count", 0) - details.get("missing_count", 0)
-        return f"{details['unexpected_count']:,} of {looked_at or details.get('element_count', 0):,}"
+    if details.get("unexpected_count") is not None:  # an empty table has none
+        lines, empty = details.get("element_count") or 0, details.get("missing_count") or 0
+        return f"{details['unexpected_count'] or 0:,} of {lines - empty:,}"
     value = details.get("observed_value")
     if age_at is not None:
         return _age(value, age_at)

@@ -12,6 +12,7 @@ _COLUMNS = (
     "load_id", "source", "entity", "object", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked",
     "erased", "reason",
 )  # fmt: skip
+_SHOWN = ("load_id", "source", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked", "erased")
 
 
 def ingest(
@@ -41,7 +42,8 @@ def ingest(
                 loads += pull.source(work, name, at)
     rows = [{**load.row(), "object": load.object.rpartition("/")[2]} for load in loads]
     if json or rows:
-        show_rows(rows, _COLUMNS, json=json, all_rows=all_rows or not json, arguments=given)
+        columns = _COLUMNS if json else _SHOWN
+        show_rows(rows, columns, json=json, all_rows=all_rows or not json, arguments=given)
     else:
         console.print("nothing new" if work.sources else f"no sources in {work.settings.folder('sources')}")
     held = [load for load in loads if load.state == "held"]
