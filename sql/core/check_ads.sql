@@ -25,7 +25,12 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     cast(null as boolean) as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.ad_id) < octet_length(judged.ad_id_text)
+        or octet_length(judged.bot_id) < octet_length(judged.bot_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -37,30 +42,24 @@ from (
             raw.missing(campaign_name, 'campaign_name'),
             raw.optional_id_problem(bot_id, 'bot_id'),
             raw.not_in(status, '{active,paused}', 'unknown_status', 'status'),
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+            raw.instant_problem(
+                updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            ad_id as ad_id_text,
             raw.trimmed(ad_id) as ad_id,
             raw.trimmed(campaign_name) as campaign_name,
+            bot_id as bot_id_text,
             raw.trimmed(bot_id) as bot_id,
             case when status = any ('{active,paused}') then status else lower(raw.trimmed(status)) end as status,
             updated_at as updated_at_text,
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
-            case
-                    when
-                        octet_length(raw.trimmed(ad_id)) < octet_length(ad_id)
-                        or octet_length(raw.trimmed(bot_id)) < octet_length(bot_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

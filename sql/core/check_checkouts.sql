@@ -36,7 +36,13 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.checkout_id) < octet_length(judged.checkout_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text)
+        or octet_length(judged.visitor_id) < octet_length(judged.visitor_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -49,23 +55,33 @@ from (
             raw.optional_id_problem(visitor_id, 'visitor_id'),
             raw.not_in(status, '{opened,email_entered,submitted,failed,completed}', 'unknown_status', 'status'),
             case when raw.trimmed(amount_text) is not null then raw.number_problem(amount_text, amount, 'amount') end,
-            case when raw.trimmed(currency_text) is not null then raw.currency_problem(currency_text, currency, 'currency') end,
-            raw.json_problem(items_text, items, 'items'),
-            raw.instant_problem(opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'),
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+            raw.unread(currency_text, currency is null, 'unknown_currency', 'currency'),
+            raw.unread(items_text, items is null, 'malformed_json', 'items'),
+            raw.instant_problem(
+                opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'
+            ),
+            raw.instant_problem(
+                updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            checkout_id as checkout_id_text,
             raw.trimmed(checkout_id) as checkout_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
+            visitor_id as visitor_id_text,
             raw.trimmed(visitor_id) as visitor_id,
             email,
             first_name,
             last_name,
-            case when status = any ('{opened,email_entered,submitted,failed,completed}') then status else lower(raw.trimmed(status)) end as status,
+            case
+                when status = any ('{opened,email_entered,submitted,failed,completed}') then status
+                else lower(raw.trimmed(status))
+            end as status,
             raw.trimmed(failure_reason) as failure_reason,
             amount as amount_text,
             raw.number(amount) as amount,
@@ -80,19 +96,8 @@ from (
             raw.instant(opened_at, cast(:zone as text), cast(:careful as boolean)) as opened_at,
             updated_at as updated_at_text,
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
-            case
-                    when
-                        octet_length(raw.trimmed(checkout_id)) < octet_length(checkout_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        or octet_length(raw.trimmed(visitor_id)) < octet_length(visitor_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(opened_at, cast(:zone as text))
-                        or raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(opened_at, cast(:zone as text))
+            or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

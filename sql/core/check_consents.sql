@@ -33,7 +33,12 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.consent_id) < octet_length(judged.consent_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -43,14 +48,21 @@ from (
             case when octet_length(raw) >= 1000000 then 'field_too_long' end,
             raw.id_problem(consent_id, 'consent_id'),
             raw.id_problem(customer_id, 'customer_id'),
-            raw.not_in(channel, '{email,push,webpush,inbox,sms,whatsapp,meta,tiktok,google}', 'unknown_channel', 'channel'),
+            raw.not_in(
+                channel, '{email,push,webpush,inbox,sms,whatsapp,meta,tiktok,google}', 'unknown_channel', 'channel'
+            ),
             raw.not_in(purpose, '{marketing,retargeting,transactional}', 'unknown_value', 'purpose'),
             raw.not_in(status, '{granted,withdrawn}', 'unknown_status', 'status'),
-            case when basis is not null or status = 'granted' then raw.not_in(basis, '{express,soft_opt_in,inquiry}', 'unknown_value', 'basis') end,
-            case when ad_user_data is null and raw.trimmed(ad_user_data_text) is not null then 'not_a_boolean ad_user_data' end,
-            case when ad_personalization is null and raw.trimmed(ad_personalization_text) is not null then 'not_a_boolean ad_personalization' end,
+            case
+                when basis is not null or status = 'granted'
+                    then raw.not_in(basis, '{express,soft_opt_in,inquiry}', 'unknown_value', 'basis')
+            end,
+            raw.unread(ad_user_data_text, ad_user_data is null, 'not_a_boolean', 'ad_user_data'),
+            raw.unread(ad_personalization_text, ad_personalization is null, 'not_a_boolean', 'ad_personalization'),
             raw.missing(source, 'source'),
-            raw.instant_problem(occurred_at_text, occurred_at, cast(:zone as text), cast(:latest as timestamptz), 'occurred_at'),
+            raw.instant_problem(
+                occurred_at_text, occurred_at, cast(:zone as text), cast(:latest as timestamptz), 'occurred_at'
+            ),
             raw.optional_instant_problem(expires_at_text, expires_at, cast(:zone as text), 'infinity', 'expires_at')
         ) as problem
     from (
@@ -58,12 +70,23 @@ from (
             line_no,
             raw,
             broken,
+            consent_id as consent_id_text,
             raw.trimmed(consent_id) as consent_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
-            case when channel = any ('{email,push,webpush,inbox,sms,whatsapp,meta,tiktok,google}') then channel else lower(raw.trimmed(channel)) end as channel,
-            case when purpose = any ('{marketing,retargeting,transactional}') then purpose else lower(raw.trimmed(purpose)) end as purpose,
+            case
+                when channel = any ('{email,push,webpush,inbox,sms,whatsapp,meta,tiktok,google}') then channel
+                else lower(raw.trimmed(channel))
+            end as channel,
+            case
+                when purpose = any ('{marketing,retargeting,transactional}') then purpose
+                else lower(raw.trimmed(purpose))
+            end as purpose,
             case when status = any ('{granted,withdrawn}') then status else lower(raw.trimmed(status)) end as status,
-            case when basis = any ('{express,soft_opt_in,inquiry}') then basis else lower(raw.trimmed(basis)) end as basis,
+            case
+                when basis = any ('{express,soft_opt_in,inquiry}') then basis
+                else lower(raw.trimmed(basis))
+            end as basis,
             ad_user_data as ad_user_data_text,
             raw.truth(ad_user_data) as ad_user_data,
             ad_personalization as ad_personalization_text,
@@ -74,18 +97,8 @@ from (
             raw.instant(occurred_at, cast(:zone as text), cast(:careful as boolean)) as occurred_at,
             expires_at as expires_at_text,
             raw.instant(expires_at, cast(:zone as text), cast(:careful as boolean)) as expires_at,
-            case
-                    when
-                        octet_length(raw.trimmed(consent_id)) < octet_length(consent_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(occurred_at, cast(:zone as text))
-                        or raw.is_repeated(expires_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(occurred_at, cast(:zone as text))
+            or raw.is_repeated(expires_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

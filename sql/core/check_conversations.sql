@@ -30,7 +30,14 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.conversation_id) < octet_length(judged.conversation_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text)
+        or octet_length(judged.ad_id) < octet_length(judged.ad_id_text)
+        or octet_length(judged.bot_id) < octet_length(judged.bot_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -44,44 +51,45 @@ from (
             case when octet_length(channel) > 200 then 'field_too_long channel' end,
             raw.optional_id_problem(ad_id, 'ad_id'),
             raw.optional_id_problem(bot_id, 'bot_id'),
-            raw.instant_problem(opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'),
+            raw.instant_problem(
+                opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'
+            ),
             raw.not_in(milestone, '{lead,deep_conversation,qualified}', 'unknown_value', 'milestone'),
-            raw.instant_problem(milestone_at_text, milestone_at, cast(:zone as text), cast(:latest as timestamptz), 'milestone_at'),
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+            raw.instant_problem(
+                milestone_at_text, milestone_at, cast(:zone as text), cast(:latest as timestamptz), 'milestone_at'
+            ),
+            raw.instant_problem(
+                updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            conversation_id as conversation_id_text,
             raw.trimmed(conversation_id) as conversation_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             raw.trimmed(channel) as channel,
             raw.trimmed(account) as account,
+            ad_id as ad_id_text,
             raw.trimmed(ad_id) as ad_id,
+            bot_id as bot_id_text,
             raw.trimmed(bot_id) as bot_id,
             opened_at as opened_at_text,
             raw.instant(opened_at, cast(:zone as text), cast(:careful as boolean)) as opened_at,
-            case when milestone = any ('{lead,deep_conversation,qualified}') then milestone else lower(raw.trimmed(milestone)) end as milestone,
+            case
+                when milestone = any ('{lead,deep_conversation,qualified}') then milestone
+                else lower(raw.trimmed(milestone))
+            end as milestone,
             milestone_at as milestone_at_text,
             raw.instant(milestone_at, cast(:zone as text), cast(:careful as boolean)) as milestone_at,
             updated_at as updated_at_text,
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
-            case
-                    when
-                        octet_length(raw.trimmed(conversation_id)) < octet_length(conversation_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        or octet_length(raw.trimmed(ad_id)) < octet_length(ad_id)
-                        or octet_length(raw.trimmed(bot_id)) < octet_length(bot_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(opened_at, cast(:zone as text))
-                        or raw.is_repeated(milestone_at, cast(:zone as text))
-                        or raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(opened_at, cast(:zone as text))
+            or raw.is_repeated(milestone_at, cast(:zone as text))
+            or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

@@ -31,7 +31,11 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     true as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -40,14 +44,19 @@ from (
             broken,
             case when octet_length(raw) >= 1000000 then 'field_too_long' end,
             raw.id_problem(customer_id, 'customer_id'),
-            raw.optional_instant_problem(created_at_text, created_at, cast(:zone as text), cast(:latest as timestamptz), 'created_at'),
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+            raw.optional_instant_problem(
+                created_at_text, created_at, cast(:zone as text), cast(:latest as timestamptz), 'created_at'
+            ),
+            raw.instant_problem(
+                updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             email,
             phone,
@@ -61,17 +70,8 @@ from (
             raw.instant(created_at, cast(:zone as text), cast(:careful as boolean)) as created_at,
             updated_at as updated_at_text,
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
-            case
-                    when
-                        octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(created_at, cast(:zone as text))
-                        or raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(created_at, cast(:zone as text))
+            or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

@@ -26,7 +26,12 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.event_id) < octet_length(judged.event_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -38,32 +43,26 @@ from (
             raw.id_problem(customer_id, 'customer_id'),
             raw.missing(name, 'name'),
             case when octet_length(name) > 200 then 'field_too_long name' end,
-            raw.instant_problem(occurred_at_text, occurred_at, cast(:zone as text), cast(:latest as timestamptz), 'occurred_at'),
-            raw.json_problem(properties_text, properties, 'properties')
+            raw.instant_problem(
+                occurred_at_text, occurred_at, cast(:zone as text), cast(:latest as timestamptz), 'occurred_at'
+            ),
+            raw.unread(properties_text, properties is null, 'malformed_json', 'properties')
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            event_id as event_id_text,
             raw.trimmed(event_id) as event_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             raw.trimmed(name) as name,
             occurred_at as occurred_at_text,
             raw.instant(occurred_at, cast(:zone as text), cast(:careful as boolean)) as occurred_at,
             properties as properties_text,
             raw.read_json(properties) as properties,
-            case
-                    when
-                        octet_length(raw.trimmed(event_id)) < octet_length(event_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(occurred_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(occurred_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

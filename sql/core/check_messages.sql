@@ -27,7 +27,12 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     conversations.conversation_id is not null as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.message_id) < octet_length(judged.message_id_text)
+        or octet_length(judged.conversation_id) < octet_length(judged.conversation_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -46,25 +51,23 @@ from (
             line_no,
             raw,
             broken,
+            message_id as message_id_text,
             raw.trimmed(message_id) as message_id,
+            conversation_id as conversation_id_text,
             raw.trimmed(conversation_id) as conversation_id,
-            case when direction = any ('{inbound,outbound}') then direction else lower(raw.trimmed(direction)) end as direction,
-            case when sender = any ('{customer,bot,agent,campaign}') then sender else lower(raw.trimmed(sender)) end as sender,
+            case
+                when direction = any ('{inbound,outbound}') then direction
+                else lower(raw.trimmed(direction))
+            end as direction,
+            case
+                when sender = any ('{customer,bot,agent,campaign}') then sender
+                else lower(raw.trimmed(sender))
+            end as sender,
             sent_at as sent_at_text,
             raw.instant(sent_at, cast(:zone as text), cast(:careful as boolean)) as sent_at,
             text,
             raw.trimmed(kind) as kind,
-            case
-                    when
-                        octet_length(raw.trimmed(message_id)) < octet_length(message_id)
-                        or octet_length(raw.trimmed(conversation_id)) < octet_length(conversation_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(sent_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(sent_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

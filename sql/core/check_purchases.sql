@@ -31,25 +31,40 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.order_id) < octet_length(judged.order_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text)
+        or octet_length(judged.cancels) < octet_length(judged.cancels_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
         *,
+        -- most exports have one moment for both
+        case when updated_at_text = purchased_at_text then purchased_at else updated_at_read end as updated_at,
         coalesce(
             broken,
             case when octet_length(raw) >= 1000000 then 'field_too_long' end,
             raw.id_problem(order_id, 'order_id'),
             raw.id_problem(customer_id, 'customer_id'),
-            raw.instant_problem(purchased_at_text, purchased_at, cast(:zone as text), cast(:latest as timestamptz), 'purchased_at'),
+            raw.instant_problem(
+                purchased_at_text, purchased_at, cast(:zone as text), cast(:latest as timestamptz), 'purchased_at'
+            ),
             raw.number_problem(amount_text, amount, 'amount'),
             raw.currency_problem(currency_text, currency, 'currency'),
             raw.not_in(status, '{paid,cancelled,refunded}', 'unknown_status', 'status'),
             case
-                    when amount < 0 and status = 'paid' and not cast(:grouped as boolean) then 'negative_amount amount'
-                end,
-            raw.json_problem(items_text, items, 'items'),
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'),
+                when amount < 0 and status = 'paid' and not cast(:grouped as boolean) then 'negative_amount amount'
+            end,
+            raw.unread(items_text, items is null, 'malformed_json', 'items'),
+            case
+                when updated_at_text = purchased_at_text then null
+                else raw.instant_problem(
+                    updated_at_text, updated_at_read, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+                )
+            end,
             raw.optional_id_problem(cancels, 'cancels')
         ) as problem
     from (
@@ -57,7 +72,9 @@ from (
             line_no,
             raw,
             broken,
+            order_id as order_id_text,
             raw.trimmed(order_id) as order_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             purchased_at as purchased_at_text,
             raw.instant(purchased_at, cast(:zone as text), cast(:careful as boolean)) as purchased_at,
@@ -65,26 +82,22 @@ from (
             raw.number(amount) as amount,
             currency as currency_text,
             raw.currency(currency) as currency,
-            case when status = any ('{paid,cancelled,refunded}') then status else lower(raw.trimmed(status)) end as status,
+            case
+                when status = any ('{paid,cancelled,refunded}') then status
+                else lower(raw.trimmed(status))
+            end as status,
             raw.trimmed(coupon_code) as coupon_code,
             items as items_text,
             raw.read_json(items) as items,
             updated_at as updated_at_text,
-            raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
+            case
+                when updated_at = purchased_at then null
+                else raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean))
+            end as updated_at_read,
+            cancels as cancels_text,
             raw.trimmed(cancels) as cancels,
-            case
-                    when
-                        octet_length(raw.trimmed(order_id)) < octet_length(order_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        or octet_length(raw.trimmed(cancels)) < octet_length(cancels)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(purchased_at, cast(:zone as text))
-                        or raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(purchased_at, cast(:zone as text))
+            or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

@@ -27,7 +27,12 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.token_id) < octet_length(judged.token_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -40,33 +45,30 @@ from (
             raw.missing(endpoint, 'endpoint'),
             raw.not_in(platform, '{apns,fcm,webpush}', 'unknown_value', 'platform'),
             raw.missing(active_text, 'active'),
-            case when active is null and raw.trimmed(active_text) is not null then 'not_a_boolean active' end,
-            raw.instant_problem(updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at')
+            raw.unread(active_text, active is null, 'not_a_boolean', 'active'),
+            raw.instant_problem(
+                updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            token_id as token_id_text,
             raw.trimmed(token_id) as token_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             raw.trimmed(endpoint) as endpoint,
-            case when platform = any ('{apns,fcm,webpush}') then platform else lower(raw.trimmed(platform)) end as platform,
+            case
+                when platform = any ('{apns,fcm,webpush}') then platform
+                else lower(raw.trimmed(platform))
+            end as platform,
             active as active_text,
             raw.truth(active) as active,
             updated_at as updated_at_text,
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
-            case
-                    when
-                        octet_length(raw.trimmed(token_id)) < octet_length(token_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(updated_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

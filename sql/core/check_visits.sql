@@ -39,7 +39,14 @@ select
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
     case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
-    case when trimmed is not null or repeated is not null then concat_ws(',', trimmed, repeated) end as flags,
+    coalesce(
+        octet_length(judged.visit_id) < octet_length(judged.visit_id_text)
+        or octet_length(judged.session_id) < octet_length(judged.session_id_text)
+        or octet_length(judged.visitor_id) < octet_length(judged.visitor_id_text)
+        or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
+        false
+    ) as is_trimmed,
+    coalesce(is_repeated, false) as is_repeated,
     true as head
 from (
     select
@@ -52,21 +59,29 @@ from (
             raw.optional_id_problem(visitor_id, 'visitor_id'),
             raw.optional_id_problem(customer_id, 'customer_id'),
             raw.missing(page_url, 'page_url'),
-            case when window_width is null and raw.trimmed(window_width_text) is not null then 'not_a_number window_width' end,
-            case when window_height is null and raw.trimmed(window_height_text) is not null then 'not_a_number window_height' end,
-            case when visit_number is null and raw.trimmed(visit_number_text) is not null then 'not_a_number visit_number' end,
-            raw.json_problem(custom_text, custom, 'custom'),
-            raw.instant_problem(viewed_at_text, viewed_at, cast(:zone as text), cast(:latest as timestamptz), 'viewed_at'),
-            raw.optional_instant_problem(left_at_text, left_at, cast(:zone as text), cast(:latest as timestamptz), 'left_at')
+            raw.unread(window_width_text, window_width is null, 'not_a_number', 'window_width'),
+            raw.unread(window_height_text, window_height is null, 'not_a_number', 'window_height'),
+            raw.unread(visit_number_text, visit_number is null, 'not_a_number', 'visit_number'),
+            raw.unread(custom_text, custom is null, 'malformed_json', 'custom'),
+            raw.instant_problem(
+                viewed_at_text, viewed_at, cast(:zone as text), cast(:latest as timestamptz), 'viewed_at'
+            ),
+            raw.optional_instant_problem(
+                left_at_text, left_at, cast(:zone as text), cast(:latest as timestamptz), 'left_at'
+            )
         ) as problem
     from (
         select
             line_no,
             raw,
             broken,
+            visit_id as visit_id_text,
             raw.trimmed(visit_id) as visit_id,
+            session_id as session_id_text,
             raw.trimmed(session_id) as session_id,
+            visitor_id as visitor_id_text,
             raw.trimmed(visitor_id) as visitor_id,
+            customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             raw.trimmed(page_url) as page_url,
             raw.trimmed(previous_url) as previous_url,
@@ -89,20 +104,8 @@ from (
             raw.instant(viewed_at, cast(:zone as text), cast(:careful as boolean)) as viewed_at,
             left_at as left_at_text,
             raw.instant(left_at, cast(:zone as text), cast(:careful as boolean)) as left_at,
-            case
-                    when
-                        octet_length(raw.trimmed(visit_id)) < octet_length(visit_id)
-                        or octet_length(raw.trimmed(session_id)) < octet_length(session_id)
-                        or octet_length(raw.trimmed(visitor_id)) < octet_length(visitor_id)
-                        or octet_length(raw.trimmed(customer_id)) < octet_length(customer_id)
-                        then 'trimmed_id'
-                end as trimmed,
-            case
-                    when
-                        raw.is_repeated(viewed_at, cast(:zone as text))
-                        or raw.is_repeated(left_at, cast(:zone as text))
-                        then 'fold_first_pass'
-                end as repeated
+            raw.is_repeated(viewed_at, cast(:zone as text))
+            or raw.is_repeated(left_at, cast(:zone as text)) as is_repeated
         from landing
         offset 0
     ) as read_lines

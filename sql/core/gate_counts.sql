@@ -16,8 +16,8 @@ select
     reason,
     count(*) as lines,
     count(*) filter (where head) as things,
-    count(*) filter (where flags like '%trimmed_id%') as trimmed,
-    count(*) filter (where flags like '%fold_first_pass%') as repeated_time
+    count(*) filter (where is_trimmed) as trimmed,
+    count(*) filter (where is_repeated) as repeated_time
 from checked
 group by verdict, reason
 order by verdict, reason

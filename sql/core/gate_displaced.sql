@@ -11,10 +11,9 @@ with displaced as (
     select
         stored.load_id,
         jsonb_strip_nulls(
-            to_jsonb(stored) - cast(
-                '{key,stamp,content,load_id,cancelled_by,guest_id,is_bare,contact_derived_at,email_canonical,email_reason,'
-                || 'phone_e164,phone_reason,time_zones}' as text []
-            )
+            to_jsonb(stored)
+            - cast('{key,stamp,content,load_id,cancelled_by,guest_id,is_bare,contact_derived_at}' as text [])
+            - cast('{email_canonical,email_reason,phone_e164,phone_reason,time_zones}' as text [])
         ) as fields
     from checked as came
     inner join stored on came.key = stored.key

@@ -78,7 +78,8 @@ select
     coalesce(judged.reason, lines.reason) as reason,
     case when judged.reason is not null then judged.column_name else lines.column_name end as column_name,
     coalesce(judged.customer_known, lines.customer_known) as customer_known,
-    lines.flags,
+    lines.is_trimmed,
+    lines.is_repeated,
     lines.order_id is null or lines.line_no = judged.head_line_no as head
 from lines
 left join judged on lines.order_id = judged.order_id

@@ -54,9 +54,25 @@ set
     -- derived again only when what it is derived from changed
     contact_derived_at = case
         when
-            (customers.email, customers.phone, customers.first_name, customers.last_name, customers.country, customers.region, customers.time_zone)
+            (
+                customers.email,
+                customers.phone,
+                customers.first_name,
+                customers.last_name,
+                customers.country,
+                customers.region,
+                customers.time_zone
+            )
             is not distinct from
-            (excluded.email, excluded.phone, excluded.first_name, excluded.last_name, excluded.country, excluded.region, excluded.time_zone)
+            (
+                excluded.email,
+                excluded.phone,
+                excluded.first_name,
+                excluded.last_name,
+                excluded.country,
+                excluded.region,
+                excluded.time_zone
+            )
             then customers.contact_derived_at
     end,
     load_id = excluded.load_id

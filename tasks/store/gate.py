@@ -194,7 +194,7 @@ def land_again(
     connection.execute(
         sa.insert(landing),
         [
-            {name: line["fields"].get(name) for name in landing.c.keys()}
+            {name: line["fields"].get(name) for name in landing.columns.keys()}
             | {"load_id": again, "line_no": number, "raw": line["raw"], "broken": None}
             for number, line in enumerate(lines, 1)
         ],
