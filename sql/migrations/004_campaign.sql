@@ -333,29 +333,29 @@ $$;
 -- What ends a sequence or counts as its goal (A23), in [since, until]: a counted purchase, or an event whose
 -- properties match. `since` is included: purchases that come as days have the instant of midnight, as anchors do.
 create function campaign.stop_events(
-    ids text[], event text, properties jsonb, since timestamptz, until timestamptz
+    ids text[], wanted_event text, wanted_properties jsonb, since timestamptz, until timestamptz
 )
 returns table (occurred_at timestamptz)
 language sql stable
 as $$
     select purchases.purchased_at
     from core.purchases
-    where event = 'purchase'
+    where wanted_event = 'purchase'
         and purchases.customer_id = any(ids)
         and purchases.purchased_at between since and until
         and purchases.status = 'paid'
         and purchases.cancelled_by is null
         and jsonb_build_object(
             'amount', purchases.amount, 'currency', purchases.currency, 'coupon_code', purchases.coupon_code
-        ) @> properties
+        ) @> wanted_properties
     union all
     select events.occurred_at
     from core.events
-    where event <> 'purchase'
+    where wanted_event <> 'purchase'
         and events.customer_id = any(ids)
-        and events.name = event
+        and events.name = wanted_event
         and events.occurred_at between since and until
-        and coalesce(events.properties, '{}') @> properties
+        and coalesce(events.properties, '{}') @> wanted_properties
 $$;
 
 -- Quiet hours [start, end) on the recipient's wall clock, may cross midnight (A3); true when any zone is quiet.
