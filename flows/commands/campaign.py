@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,14 +75,16 @@ def new(
 @app.command(name="list")
 def list_command(context: typer.Context, json: Json = False, all_rows: All = False) -> None:
     """List the campaigns with what they are for and whether they are paused."""
-    from tasks.store.ledger import campaign_states
-
     work = workspace(context)
-    states = campaign_states(work)
+    with work.database.transaction() as connection:
+        states = {
+            name: connection.execute(work.queries["ledger/campaign_state"](campaign=name)).one()
+            for name in work.campaigns
+        }
     rows = [
         {
             "campaign": name,
-            "state": states.get(name, "active"),
+            "state": _state(states[name]),
             "segment": campaign.segment,
             "cadence": campaign.cadence,
             "channels": ", ".join(use.name for use in campaign.channels),
@@ -132,6 +134,13 @@ def show(
     columns = ["parameter", "value", "default", "set_in", "meaning"]
     title = f"{name}: {campaign.description}"
     show_rows(rows, columns, title=title, json=json, all_rows=all_rows or not json, arguments={"campaign": name})
+
+
+def _state(found: Any) -> str:
+    """One word, the strongest first: an ended campaign stays ended whatever else is true."""
+    if found.is_ended:
+        return "ended"
+    return "paused" if found.is_paused else "held (data gate)" if found.is_held else "active"
 
 
 def _period(start: object, end: object) -> str:
