@@ -14,7 +14,8 @@ app = typer.Typer(help="The database: where it is, start, stop, migrate, roles, 
 @app.command()
 def url(context: typer.Context) -> None:
     """Print the database's address (with its password: keep it to yourself)."""
-    typer.echo(workspace(context).database.url.render_as_string(hide_password=False))
+    address = workspace(context).database.url.set(drivername="postgresql")  # what psql and every other tool understands
+    typer.echo(address.render_as_string(hide_password=False))
 
 
 @app.command()

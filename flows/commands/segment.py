@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.console import All, AsOf, Json, console, show_rows, workspace
 
 if TYPE_CHECKING:
+    from tasks.store.queries import Query
     from tasks.store.workspace import Workspace
 
 app = typer.Typer(help="Segments: write a new one, list, read, check and preview them.", no_args_is_help=True)
@@ -56,12 +60,21 @@ def list_command(context: typer.Context, json: Json = False, all_rows: All = Fal
 
 
 @app.command()
-def show(context: typer.Context, name: Name, json: Json = False, all_rows: All = False) -> None:
+def show(
+    context: typer.Context,
+    name: Name,
+    psql: Annotated[bool, typer.Option("--psql", help="Print the psql command that runs the file instead.")] = False,
+    json: Json = False,
+    all_rows: All = False,
+) -> None:
     """Print a segment's header as documentation: what it is for, what it takes, what it returns."""
     from tasks.store import segments
 
     work = workspace(context)
     query = work.queries[f"segments/{name}"]
+    if psql:
+        typer.echo(_psql_command(work, query))
+        return
     params = [
         {
             "kind": "parameter",
@@ -157,7 +170,27 @@ def preview(
     show_rows(found.rows, columns, title=title, json=json, all_rows=True, arguments=arguments, count=found.count)
 
 
-def _segments(work: Workspace) -> dict[str, Any]:
+def _psql_command(work: Workspace, query: Query) -> str:
+    """A line for the shell; psql puts the text after -v name= in the place of :name, so texts carry SQL's quotes."""
+    ours = {"as_of": datetime.now(UTC).replace(microsecond=0), "time_zone": work.settings.business_zone}
+    values = {name: ours.get(name, param.default) for name, param in query.params.items()}
+    words = [f"-v {name}={_shell_quoted(_sql_literal(value))}" for name, value in values.items()]
+    return " ".join(['psql "$(reengage db url)"', *words, f"-f {shlex.quote(query.where)}"])
+
+
+def _shell_quoted(text: str) -> str:
+    return f'"{text}"' if "'" in text and not re.search(r'["$`!\\]', text) else shlex.quote(text)
+
+
+def _sql_literal(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float | Decimal):
+        return str(value).lower()
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _segments(work: Workspace) -> dict[str, Query]:
     return {key.partition("/")[2]: query for key, query in work.queries.items() if key.startswith("segments/")}
 
 

@@ -177,7 +177,7 @@ _HEADER = re.compile(r"\s*/\*(.*?)\*/", re.DOTALL)
 _SECTION = re.compile(r"^(owner|grain|params|returns):[ \t]*(.*)$")
 _ENTRY = re.compile(r"^[ ]+([^\W\d]\w*):[ \t]+(\S.*)$")
 _TYPE = r"(?:double precision|timestamp with time zone|[a-z]\w*)(?:\s*\(\s*\d+(?:\s*,\s*\d+)?\s*\))?(?:\[\])?"
-_PARAM = re.compile(rf"^({_TYPE})(\s+nullable)?(?:\s+=\s+(.+?))?\s+-\s+(.+)$")
+_PARAM = re.compile(rf"^({_TYPE})(\s+nullable)?(?:\s+=\s+('(?:[^']|'')*'|.+?))?\s+-\s+(.+)$")
 _COLUMN = re.compile(rf"^({_TYPE})((?:\s+(?:unique|nullable))*)\s+-\s+(.+)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -202,7 +202,7 @@ def read(text: str, where: str, ground: Ground) -> tuple[Contract | None, list[P
     sql = "".join(token.text for token in found)
     if not sql:
         return None, [*problems, Problem(f"{where}:{first_line}", "has no statement below its header")]
-    problems += _parameter_problems(found, reader.params, where)
+    problems += _parameter_problems(found, reader.params, reader.unread, where)
     problems += _clock_problems(found, where, ground)
     if ground.reads and not scanned:
         problems += _select_problems(sql, found, where, ground)
@@ -217,7 +217,7 @@ def read(text: str, where: str, ground: Ground) -> tuple[Contract | None, list[P
         tokens=tuple(found),
         ground=ground,
     )
-    return contract, problems
+    return contract, sorted(problems, key=lambda problem: int(problem.where.rpartition(":")[2]))
 
 
 class _HeaderReader:
@@ -230,6 +230,7 @@ class _HeaderReader:
         self.owner: str | None = None
         self.grain: str | None = None
         self.params: dict[str, Param] = {}
+        self.unread: set[str] = set()  # declared, but not so that they can be read: one finding is enough
         self.returns: dict[str, Column] = {}
 
     def read(self, header: str) -> None:
@@ -295,6 +296,7 @@ class _HeaderReader:
         match = _PARAM.match(rest)
         kind = canonical_type(match[1]) if match else None
         if not match or kind is None:
+            self.unread.add(name)
             self._note(
                 number, f"cannot read `{name}: {rest}`; write `name: type = default - meaning`{_types_hint(match)}"
             )
@@ -504,8 +506,10 @@ def _statement_problems(found: Sequence[Token], where: str) -> Iterator[Problem]
             yield Problem(f"{where}:{token.line}", "has a comment that is never closed")
 
 
-def _parameter_problems(found: Sequence[Token], params: dict[str, Param], where: str) -> Iterator[Problem]:
-    used: set[str] = set()
+def _parameter_problems(
+    found: Sequence[Token], params: dict[str, Param], unread: set[str], where: str
+) -> Iterator[Problem]:
+    used: set[str] = set(unread)
     previous: Token | None = None
     for token, following in [*pairwise(found), *([(found[-1], None)] if found else [])]:
         at = f"{where}:{token.line}"

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 import yaml
+from sqlalchemy.dialects import postgresql
 
 from config.settings import read_yaml
 from tasks.rules.errors import ConfigError, Problem
@@ -225,12 +226,15 @@ def _fill(
     connection.execute(sa.update(tables["campaign.database"]).values(business_zone=str(zone)))
     people: dict[str, None] = {}
     for name, rows in case.given.items():
+        if "." not in name:
+            _make_temporary(connection, name, rows, zone, f"{case.where}: given.{name}")
+            continue
         try:
             table = tables[name]
         except sa.exc.NoSuchTableError:
             raise ConfigError(Problem(case.where, f"given: there is no table {name}; write core.purchases")) from None
         complete = [
-            _row(table, row, number, zone, as_of or _SOME_DAY, f"{case.where}: given.{name}[{number}]")
+            complete_row(table, row, number, zone, as_of or _SOME_DAY, f"{case.where}: given.{name}[{number}]")
             for number, row in enumerate(rows, start=1)
         ]
         for row in complete:
@@ -254,9 +258,35 @@ def _fill(
         cycle.refresh(connection, queries)
 
 
-def _row(
+def _make_temporary(
+    connection: sa.Connection, name: str, rows: Sequence[Mapping[str, Any]], zone: ZoneInfo, where: str
+) -> None:
+    """A temporary table that the step before a statement would have left; its columns are those of the rows."""
+    samples = {key: value for row in rows for key, value in row.items() if value not in (None, [])}
+    if not rows or (unclear := {key for row in rows for key in row} - samples.keys()):
+        what = f"no row gives {', '.join(sorted(unclear))} a value" if rows else "needs a row at least"
+        raise ConfigError(Problem(where, f"{what}: a table without a schema is made from its rows"))
+    columns = [sa.Column(key, _type_of(value)) for key, value in samples.items()]
+    table = sa.Table(name, sa.MetaData(), *columns, prefixes=["temporary"], postgresql_on_commit="drop")
+    table.create(connection)
+    for number, row in enumerate(rows, start=1):
+        values = {key: _value(table.c[key].type, value, zone, f"{where}[{number}].{key}") for key, value in row.items()}
+        connection.execute(sa.insert(table).values(values))
+
+
+def _type_of(value: Any) -> sa.types.TypeEngine[Any]:
+    if isinstance(value, list):
+        return postgresql.ARRAY(_type_of(value[0]))
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*", value):
+        return sa.DateTime(timezone=True)
+    known = {bool: sa.Boolean(), int: sa.BigInteger(), float: sa.Numeric(), dict: postgresql.JSONB()}
+    return known.get(type(value), sa.Text())
+
+
+def complete_row(
     table: sa.Table, given: Mapping[str, Any], number: int, zone: ZoneInfo, some_day: datetime, where: str
 ) -> dict[str, Any]:
+    """A row with everything its table requires; what it does not say is the commonest thing."""
     unknown = [name for name in given if name not in table.c]
     if unknown:
         raise ConfigError(*(Problem(where, f"{table.fullname} has no column {name}") for name in unknown))
@@ -326,14 +356,9 @@ def compare(expected: Sequence[Mapping[str, Any]], returned: Sequence[Mapping[st
     columns = list(dict.fromkeys(itertools.chain(*expected)))
     if returned and (unknown := [name for name in columns if name not in returned[0]]):
         return [f"expects {name}, which is not among the columns: {', '.join(returned[0])}" for name in unknown]
-    left = list(returned)
-    missing = []
-    for row in expected:
-        match = next((found for found in left if _same_row(row, found, zone)), None)
-        if match is None:
-            missing.append(row)
-        else:
-            left.remove(match)
+    pairs = _matched(expected, returned, zone)
+    missing = [row for number, row in enumerate(expected) if number not in pairs]
+    left = [row for number, row in enumerate(returned) if number not in pairs.values()]
     findings = []
     for row in missing:
         near = next((found for found in left if _is_about_the_same(row, found)), None)
@@ -349,13 +374,34 @@ def compare(expected: Sequence[Mapping[str, Any]], returned: Sequence[Mapping[st
     return findings + [f"returned, not expected: {_shown_row(row)}" for row in left]
 
 
+def _matched(
+    expected: Sequence[Mapping[str, Any]], returned: Sequence[Mapping[str, Any]], zone: ZoneInfo
+) -> dict[int, int]:
+    """Expected row -> returned row of its own, as many as can be: a vague row gives way to one that says more."""
+    fits = [
+        [place for place, found in enumerate(returned) if all(_same(row[name], found[name], zone) for name in row)]
+        for row in expected
+    ]
+    taken: dict[int, int] = {}
+
+    def place(number: int, tried: set[int]) -> bool:
+        for spot in fits[number]:
+            if spot in tried:
+                continue
+            tried.add(spot)
+            if spot not in taken or place(taken[spot], tried):
+                taken[spot] = number
+                return True
+        return False
+
+    for number in range(len(expected)):
+        place(number, set())
+    return {number: spot for spot, number in taken.items()}
+
+
 def _is_about_the_same(row: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     first = next(iter(row), None)
     return first is not None and row[first] == found.get(first)
-
-
-def _same_row(row: Mapping[str, Any], found: Mapping[str, Any], zone: ZoneInfo) -> bool:
-    return all(_same(value, found[name], zone) for name, value in row.items())
 
 
 def _same(expected: Any, found: Any, zone: ZoneInfo) -> bool:
