@@ -135,17 +135,14 @@ class Child:
         last_words = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
         raise ReengageError(f"{self.name} ended ({self.process.returncode}); {self.log} says:\n{last_words}")
 
-    def wait_for(self, address: str, seconds: float = READY_SECONDS) -> None:
-        """Wait until the program answers at an address; raises ReengageError with its last words when it ends first."""
+    def wait_for(self, address: str, told: threading.Event | None = None, seconds: float = READY_SECONDS) -> None:
+        """Wait until the program answers at an address, or `told` to stop; raises ReengageError when it ends first."""
+        told = told or threading.Event()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if not self.is_running:
-                raise ReengageError(
-                    f"{self.name} ended ({self.process.returncode}); {self.log} says:\n{self.last_words()}"
-                )
-            if answers(address):
+            self.expect_running()
+            if told.wait(0.2) or answers(address):
                 return
-            time.sleep(0.2)
         raise ReengageError(f"{self.name} gives no answer after {seconds:.0f} seconds; see {self.log}")
 
 

@@ -504,3 +504,29 @@ $$;
 create function raw.unread(value text, is_unread boolean, reason text, column_name text) returns text
 language sql immutable parallel safe
 return case when is_unread and raw.trimmed(value) is not null then reason || ' ' || column_name end;
+
+-- A load's partition is filled as a table of its own and attached last: attaching waits for nobody, while making it
+-- as a partition at once would keep every other load of the entity waiting until this one has landed.
+create function raw.open_landing(entity text, load_id bigint) returns text language plpgsql as $$
+declare
+    landing text := entity || '_' || load_id;
+begin
+    execute format('create table raw.%I (like raw.%I including defaults including constraints)', landing, entity);
+    execute format(
+        'alter table raw.%I alter column load_id set default %s, add constraint of_load check (load_id = %s)',
+        landing, load_id, load_id
+    );
+    return landing;
+end
+$$;
+
+create function raw.close_landing(entity text, load_id bigint) returns text language plpgsql as $$
+declare
+    landing text := entity || '_' || load_id;
+begin
+    -- Nobody analyses a table that lives for seconds, and the gate's plans depend on it.
+    execute format('analyze raw.%I', landing);
+    execute format('alter table raw.%I attach partition raw.%I for values in (%s)', entity, landing, load_id);
+    return landing;
+end
+$$;
