@@ -35,24 +35,16 @@ with fresh as materialized (
         ) as variant_bytes
     from chosen
     where not exists (
-        select from chosen_ids
-        inner join campaign.enrolments
-            on enrolments.campaign = cast(:campaign as text)
-            and enrolments.customer_id = chosen_ids.customer_id
-            and enrolments.episode = chosen.episode
-        where chosen_ids.person_id = chosen.person_id
+        select from chosen_known
+        where chosen_known.person_id = chosen.person_id and chosen_known.episode = chosen.episode
     )
 ),
 
 first_ones as materialized (
-    select distinct on (chosen_ids.person_id)
-        chosen_ids.person_id, enrolments.arm, enrolments.variant, enrolments.assigned_u, enrolments.variant_u
-    from chosen_ids
-    inner join campaign.enrolments
-        on enrolments.campaign = cast(:campaign as text)
-        and enrolments.customer_id = chosen_ids.customer_id
-        and enrolments.experiment_version = cast(:version as text)
-    order by chosen_ids.person_id, enrolments.enrolled_at, enrolments.enrolment_id
+    select distinct on (person_id) person_id, arm, variant, assigned_u, variant_u
+    from chosen_known
+    where experiment_version = cast(:version as text)
+    order by person_id, enrolled_at, enrolment_id
 ),
 
 drawn as materialized (

@@ -3,8 +3,6 @@ Open again the episodes of people who had left the segment and are back in it wi
 
 owner: engineering
 grain: one row
-params:
-  campaign: text - the campaign
 returns:
   reopened: bigint - how many
 */
@@ -13,12 +11,10 @@ with reopened as (
     set
         closed_at = null,
         close_reason = null
-    from chosen
-    inner join chosen_ids on chosen_ids.person_id = chosen.person_id
+    from chosen_known
+    inner join chosen on chosen.person_id = chosen_known.person_id and chosen.episode = chosen_known.episode
     where
-        enrolments.campaign = cast(:campaign as text)
-        and enrolments.customer_id = chosen_ids.customer_id
-        and enrolments.episode = chosen.episode
+        enrolments.enrolment_id = chosen_known.enrolment_id
         and enrolments.close_reason = 'left_segment'
     returning enrolments.enrolment_id
 )

@@ -103,11 +103,15 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
         found = connection.execute(sa.select(sa.func.count()).select_from(sa.table("chosen"))).scalar_one()
     connection.execute(queries["ledger/choose_ids"]())
     connection.execute(queries["ledger/choose_looked_at"](customer_ids=looked_at))
+    # Temporary tables are never analysed by themselves, and unanalysed ones are joined row by row.
+    connection.execute(sa.text("analyze chosen_ids, looked_at"))
     closed = _close(run, connection, now, full_pass=full)
     cancelled = connection.execute(queries["ledger/close_sends"](campaign=campaign.name, as_of=run.as_of)).scalar_one()
     if not now.is_on:
         return Chosen(now, closed=closed, cancelled=cancelled)
-    reopened = connection.execute(queries["ledger/reopen"](campaign=campaign.name)).scalar_one()
+    connection.execute(queries["ledger/choose_known"](campaign=campaign.name))
+    connection.execute(sa.text("analyze chosen_known"))
+    reopened = connection.execute(queries["ledger/reopen"]()).scalar_one()
     rows = _enrol(run, connection, fingerprint)
     connection.execute(
         queries["ledger/choose_noted"](

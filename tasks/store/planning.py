@@ -149,13 +149,14 @@ def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
             outer_pad=outer_pad,
         )
     )
+    connection.execute(sa.text("analyze people_ids, ways"))
     connection.execute(queries["ledger/plan_eligible"]())
     for use in campaign.channels:
         answer_into_eligible(
             queries, connection, use.name, bases=list(use.consent), needs_zone=_needs_zone(campaign, use.name)
         )
     connection.execute(queries["ledger/plan_offers"]())
-    connection.execute(sa.text("analyze people_ids, offers"))
+    connection.execute(sa.text("analyze offers"))
 
 
 def answer_into_eligible(queries: Queries, connection: sa.Connection, name: str, **given: Any) -> None:
