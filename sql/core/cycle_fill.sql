@@ -43,5 +43,5 @@ select
         (cast(day - first_day as bigint) * 86400000000 + number - 2) / nullif(number - 1, 0)
     )
 from numbered
--- rows in the order of the primary key fill its pages from left to right
+-- people side by side: a refresh of one of them reads one page
 order by customer_id, day

@@ -21,12 +21,12 @@ with counted_days as (
     group by 1, 2
 ),
 
-numbered as (
+wanted as (
     select
         customer_id,
         day,
         at,
-        row_number() over later as number,
+        cast(row_number() over later as integer) as number,
         first_value(day) over later as first_day,
         lead(day) over later as next_day,
         lead(at) over later as next_at
@@ -34,11 +34,43 @@ numbered as (
     window later as (partition by customer_id order by day)
 ),
 
-wanted as materialized (
+standing as (
+    select customer_id, day, at, number, first_day, next_day, next_at
+    from core.purchase_days
+    inner join touched_customers using (customer_id)
+),
+
+different as materialized (
+    select
+        coalesce(wanted.customer_id, standing.customer_id) as customer_id,
+        coalesce(wanted.day, standing.day) as day,
+        wanted.at,
+        wanted.number,
+        wanted.first_day,
+        wanted.next_day,
+        wanted.next_at
+    from wanted
+    full join standing using (customer_id, day)
+    where
+        (wanted.number, wanted.first_day, wanted.at, wanted.next_day, wanted.next_at)
+        is distinct from (standing.number, standing.first_day, standing.at, standing.next_day, standing.next_at)
+),
+
+removed as (
+    delete from core.purchase_days
+    using different
+    where
+        different.number is null
+        and purchase_days.customer_id = different.customer_id
+        and purchase_days.day = different.day
+),
+
+written as (
+    insert into core.purchase_days (customer_id, day, number, first_day, at, next_day, next_at, expected_on)
     select
         customer_id,
         day,
-        cast(number as integer) as number,
+        number,
         first_day,
         at,
         next_day,
@@ -46,44 +78,9 @@ wanted as materialized (
         -- (a + b - 1) / b is a / b rounded up; a day has 86,400,000,000 microseconds
         cast(day as timestamp) + interval '1 microsecond' * (
             (cast(day - first_day as bigint) * 86400000000 + number - 2) / nullif(number - 1, 0)
-        ) as expected_on
-    from numbered
-),
-
-standing as materialized (
-    select purchase_days.*
-    from core.purchase_days
-    inner join touched_customers using (customer_id)
-),
-
-different as (
-    select wanted.*
-    from wanted
-    left join standing using (customer_id, day)
-    where
-        standing.customer_id is null
-        or (wanted.number, wanted.first_day, wanted.at, wanted.next_day, wanted.next_at)
-        is distinct from (standing.number, standing.first_day, standing.at, standing.next_day, standing.next_at)
-),
-
-vanished as materialized (
-    select standing.customer_id, standing.day
-    from standing
-    left join wanted using (customer_id, day)
-    where wanted.customer_id is null
-),
-
-removed as (
-    delete from core.purchase_days
-    using vanished
-    where purchase_days.customer_id = vanished.customer_id and purchase_days.day = vanished.day
-    returning purchase_days.customer_id
-),
-
-written as (
-    insert into core.purchase_days (customer_id, day, number, first_day, at, next_day, next_at, expected_on)
-    select customer_id, day, number, first_day, at, next_day, next_at, expected_on
+        )
     from different
+    where number is not null
     on conflict (customer_id, day) do update
     set
         number = excluded.number,
@@ -92,14 +89,11 @@ written as (
         next_day = excluded.next_day,
         next_at = excluded.next_at,
         expected_on = excluded.expected_on
-    returning customer_id
 ),
 
 remembered as (
     insert into core.purchase_days_changed (customer_id)
-    select customer_id from removed
-    union
-    select customer_id from written
+    select distinct customer_id from different
     on conflict (customer_id) do update
     set changed_at = excluded.changed_at
     returning customer_id

@@ -94,6 +94,11 @@ create table core.purchase_days_changed (
 );
 create index on core.purchase_days_changed (changed_at);
 
+-- When everybody's purchase days were written at once, which is not noted person by person.
+create table core.purchase_days_filled (
+    filled_at timestamptz not null default clock_timestamp()
+);
+
 create table core.checkouts (
     checkout_id text primary key,
     customer_id text,

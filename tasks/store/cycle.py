@@ -23,14 +23,24 @@ def refresh(connection: sa.Connection, queries: Queries) -> int | None:
     """
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(REFRESH_LOCK)))
     if connection.execute(queries["core/cycle_is_empty"]()).scalar_one():
-        connection.execute(queries["core/cycle_clear"]())
-        connection.execute(queries["core/cycle_fill"]())
-        connection.execute(queries["core/cycle_fill_changed"]())
-        connection.execute(sa.text("analyze core.purchase_days, core.purchase_days_changed"))
+        _fill(connection, queries)
         return None
     # A temporary table is never analysed by itself, and the plan hangs on how many people are in it.
     connection.execute(sa.text("analyze touched_customers"))
     return connection.execute(queries["core/cycle_refresh"]()).scalar_one()
+
+
+def _fill(connection: sa.Connection, queries: Queries) -> None:
+    """Everybody's days into the empty table; its indexes are built by sorting afterwards, half the work of a load."""
+    indexes = connection.execute(queries["core/table_indexes"](relation="purchase_days")).mappings().all()
+    connection.execute(queries["core/cycle_clear"]())
+    for index in indexes:
+        connection.execute(sa.text(index["drop"]))
+    connection.execute(queries["core/cycle_fill"]())
+    for index in indexes:
+        connection.execute(sa.text(index["create"]))
+    connection.execute(queries["core/cycle_filled"]())
+    connection.execute(sa.text("analyze core.purchase_days"))
 
 
 def horizon(connection: sa.Connection, queries: Queries) -> datetime:
@@ -41,6 +51,8 @@ def horizon(connection: sa.Connection, queries: Queries) -> datetime:
 def changed_since(
     connection: sa.Connection, queries: Queries, since: datetime, at_most: int = MANY
 ) -> list[str] | None:
-    """Everyone whose purchase days changed since `since`; None when they are more than `at_most`: take a full pass."""
+    """Everyone whose purchase days changed since `since`; None: more than `at_most`, so take a full pass."""
+    if connection.execute(queries["core/cycle_filled_since"](since=since)).scalar_one():
+        return None
     found = connection.execute(queries["core/cycle_changed_since"](since=since, at_most=at_most + 1)).scalars().all()
     return None if len(found) > at_most else list(found)

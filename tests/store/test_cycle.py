@@ -116,8 +116,9 @@ def test_an_average_without_end_is_rounded_up_to_the_next_microsecond(database, 
 
 def test_whose_days_changed_is_known_and_nobody_else(database, queries):
     with database.transaction() as connection:
+        buy(connection, queries, "first", 0)
+    with database.transaction() as connection:
         buy(connection, queries, "a", 0)
-        since = cycle.horizon(connection, queries)
     with database.transaction() as connection:
         since = cycle.horizon(connection, queries)
         buy(connection, queries, "b", 0, 10)
@@ -126,7 +127,19 @@ def test_whose_days_changed_is_known_and_nobody_else(database, queries):
         assert cycle.changed_since(connection, queries, since) == ["b"]
 
 
+def test_a_first_load_changes_everybody(database, queries):
+    with database.transaction() as connection:
+        since = cycle.horizon(connection, queries)
+    with database.transaction() as connection:
+        buy(connection, queries, "a", 0)
+
+    with database.transaction() as connection:
+        assert cycle.changed_since(connection, queries, since) is None
+
+
 def test_more_changes_than_a_run_wants_to_look_at_mean_everybody(database, queries):
+    with database.transaction() as connection:
+        buy(connection, queries, "first", 0)
     with database.transaction() as connection:
         since = cycle.horizon(connection, queries)
         buy(connection, queries, "a", 0)
@@ -139,6 +152,8 @@ def test_more_changes_than_a_run_wants_to_look_at_mean_everybody(database, queri
 
 
 def test_a_load_that_was_under_way_when_a_run_began_is_not_missed_by_the_next(database, queries):
+    with database.transaction() as connection:
+        buy(connection, queries, "first", 0)
     with database.engine.connect() as loading, loading.begin():
         buy(loading, queries, "slow", 0, 10)
         with database.transaction() as run:

@@ -1,0 +1,1 @@
+"""Figures as ratios of one run on one machine: `python -m bench` (`make bench`)."""

@@ -1,0 +1,103 @@
+"""`python -m bench`: every figure beside its target; exit code 1 when one is missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import days, loading, planning
+from bench.place import Place, open_place, settle
+from bench.report import Figure, machine, write
+from config.settings import CHECKOUT
+
+PAGE = CHECKOUT / "docs" / "bench.md"
+SECTIONS = {
+    "load": "First load",
+    "days": "A day with new purchases",
+    "scan": "Newly late",
+    "plan": "Planning",
+}
+
+TOLD = {
+    "load": "A CSV file of purchases, from the file to purchase days (landing, SQL gate, quarantine, merge, purchase "
+    "cycle), three times into a fresh database, each beside `\\copy` of the same file into a logged table with a "
+    "primary key. Great Expectations runs once more, in a process of its own.",
+    "days": "A file of 10,000 new purchases: loaded, judged, merged, purchase days refreshed, the newly late fetched; "
+    "five days on the short and on the long history in turn, after one that warms both. Full recomputation is the "
+    "same load, then every purchase day worked out and stored again in place of the merge's refresh.",
+    "scan": "`lapsing_customers` for those who became late in one day, on the long history, beside a scan of the "
+    "partial index that returns as many rows.",
+    "plan": "One run of the campaign on the short history: everyone is enrolled, then eligibility, decisions and "
+    "ledger rows for all of them are one transaction.",
+}
+
+
+def main() -> int:
+    """Run the benches asked for and print what they found."""
+    words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    words.add_argument("only", nargs="*", choices=[[], *SECTIONS], help="which benches; left out: all")
+    words.add_argument("--purchases", type=int, default=1_000_000, help="purchases of the file and the short history")
+    words.add_argument("--times", type=int, default=10, help="how many times longer the long history is")
+    words.add_argument("--write", action="store_true", help="write docs/bench.md")
+    given = words.parse_args()
+    wanted = given.only or list(SECTIONS)
+
+    pg_bin = os.environ.get("REENGAGE_PG_BIN")
+    with open_place(Path(pg_bin) if pg_bin else None) as place:
+        about = machine(place.server.version)
+        _say(about)
+        found, told = _run(place, wanted, given.purchases, given.times)
+    missed = [figure for figures in found.values() for figure in figures if figure.missed]
+    if given.write:
+        write(PAGE, [about, *told], [(SECTIONS[name], TOLD[name], found[name]) for name in found])
+        _say(f"written to {PAGE.relative_to(CHECKOUT)}")
+    _say(f"{len(missed)} target(s) missed" if missed else "every target met")
+    return 1 if missed else 0
+
+
+def _run(place: Place, wanted: list[str], purchases: int, times: int) -> tuple[dict[str, list[Figure]], list[str]]:
+    found: dict[str, list[Figure]] = {}
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        _say(sentence)
+
+    def note(name: str, bench: Callable[[], list[Figure]]) -> None:
+        began = time.perf_counter()
+        _say(f"\n{SECTIONS[name]}")
+        found[name] = bench()
+        for figure in found[name]:
+            _say(f"  {figure.line()}")
+        _say(f"  ({time.perf_counter() - began:.0f} s)")
+
+    short = days.build(place, purchases, tell)
+    if "load" in wanted:
+        path = place.folder / "purchases.csv"
+        loading.write_history(short.work, path)
+        tell(f"the file of the first load has {path.stat().st_size / 2**20:,.0f} MB")
+        note("load", lambda: loading.first_load(place, path, days.a_day(0)[1]))
+    if {"days", "scan"} & set(wanted):
+        long = days.build(place, purchases * times, tell)
+        if "days" in wanted:
+            note("days", lambda: days.days(short, long))
+            settle(long.work)
+        if "scan" in wanted:
+            note("scan", lambda: days.scans(long))
+        place.drop(long.work)
+    if "plan" in wanted:
+        note("plan", lambda: planning.planning(short))
+    place.drop(short.work)
+    return found, told
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
