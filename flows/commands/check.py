@@ -21,5 +21,5 @@ def check(context: typer.Context, json: Json = False) -> None:
         return
     if answer.problems:
         raise ConfigError(*answer.problems)
-    read = ", ".join(f"{count:,} {what}" for what, count in answer.read.items() if what not in ("settings", "messages"))
+    read = ", ".join(f"{what} {count:,}" for what, count in answer.read.items() if what not in ("settings", "messages"))
     console.print(f"nothing to fix: {read}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from config.campaign import load_campaign
-from config.sources import load_sources
+from config.sources import ENTITIES, load_sources
+from config.suites import load_suite
 from tasks.rules.agreement import segment_problems
 from tasks.rules.content import Templates, segment_variables
 from tasks.rules.errors import ConfigError, Problem
@@ -38,7 +39,7 @@ class Review:
 
 
 def review(work: Workspace) -> Review:
-    """Settings, sources, campaigns with their messages and segments, every SQL file, every case."""
+    """Settings, sources, suites, campaigns with their messages and segments, every SQL file, every case."""
     answer = Review()
     settings = work.settings
     answer.collect("settings", lambda: settings.pipeline)
@@ -46,6 +47,11 @@ def review(work: Workspace) -> Review:
         return answer  # where everything else lies is not known
     sources = answer.collect("sources", lambda: load_sources(settings.folder("sources")))
     answer.read["sources"] = len(sources or {})
+    for path in sorted(settings.folder("suites").glob("*.yaml")):
+        if path.stem in ENTITIES:
+            answer.collect("suites", lambda name=path.stem: load_suite(settings.folder("suites"), name))
+        else:
+            answer.problems.append(Problem(str(path), f"is no entity; there are: {', '.join(ENTITIES)}"))
     answer.read["SQL files"] = len(work.queries)
     answer.problems += work.queries.problems
     for path in sorted(settings.folder("campaigns").glob("*/campaign.yaml")):
