@@ -5,6 +5,8 @@ The oracle knows orders as plain lists, averages as fractions and days from zone
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import random
 from collections import defaultdict
@@ -15,9 +17,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
-from tasks.store import cycle
+from config.sources import Column, FileSource
+from tasks.sources import landing, lines
+from tasks.store import gate
 from tasks.store.queries import Queries
 
 HISTORIES = 240  # in each zone, each loaded three times
@@ -38,13 +41,10 @@ ZONES = {
     "Pacific/Apia": date(2011, 3, 1),
 }
 
-purchases = sa.table(
-    "purchases",
-    *map(sa.column, ("order_id", "customer_id", "purchased_at", "amount", "currency", "status")),
-    *map(sa.column, ("cancels", "cancelled_by", "updated_at", "load_id")),
-    schema="core",
+COLUMNS = ("order_id", "customer_id", "purchased_at", "amount", "currency", "status", "updated_at", "cancels")
+SOURCE = FileSource(
+    kind="file", entity="purchases", place="orders/*.csv", columns={name: Column(column=name) for name in COLUMNS}
 )
-touched = sa.table("touched_customers", sa.column("customer_id"))
 database_row = sa.table("database", sa.column("business_zone"), schema="campaign")
 purchase_days = sa.table(
     "purchase_days",
@@ -134,37 +134,21 @@ def _lapsing(moments: list[datetime], zone: ZoneInfo, as_of: datetime, margin: F
     return anchor, days[-1].isoformat(), since, average, len(days)
 
 
-def _store(connection: sa.Connection, queries: Queries, batch: list[Version]) -> None:
-    """One load: newer versions win, and both the old and the new customer of an order are touched."""
-    connection.exec_driver_sql("create temporary table touched_customers (customer_id text primary key) on commit drop")
-    newest = {version.order: version for version in sorted(batch, key=lambda version: version.updated_at)}
-    rows = [
-        {
-            "order_id": version.order, "customer_id": version.customer, "purchased_at": version.at, "amount": 1,
-            "currency": "EUR", "status": version.status, "cancels": version.cancels,
-            "updated_at": version.updated_at, "load_id": 1,
-        }
-        for version in newest.values()
-    ]  # fmt: skip
-    affected = {version.order for version in batch} | {version.cancels for version in batch}
-    before = connection.execute(sa.select(purchases.c.customer_id).where(purchases.c.order_id.in_(affected))).scalars()
-    people = {version.customer for version in batch} | set(before)
-    statement = insert(purchases)
-    newer = {column: statement.excluded[column] for column in rows[0] if column != "order_id"}
-    connection.execute(
-        statement.values(rows).on_conflict_do_update(
-            index_elements=["order_id"], set_=newer, where=statement.excluded.updated_at > purchases.c.updated_at
-        )
-    )
-    other = purchases.alias("other")
-    canceller = sa.select(other.c.order_id).where(other.c.cancels == purchases.c.order_id)
-    connection.execute(
-        sa.update(purchases)
-        .where(purchases.c.order_id.in_(affected))
-        .values(cancelled_by=canceller.limit(1).scalar_subquery())
-    )
-    connection.execute(sa.insert(touched), [{"customer_id": customer} for customer in people])
-    cycle.refresh(connection, queries)
+def _load(connection: sa.Connection, queries: Queries, batch: list[Version], number: int) -> None:
+    """One file of deliveries through the real path: landed, judged, merged, refreshed."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(SOURCE.columns)
+    for version in batch:
+        times = version.at.isoformat(), "1.00", "EUR", version.status, version.updated_at.isoformat()
+        writer.writerow((version.order, version.customer, *times, version.cancels or ""))
+    extract = landing.Extract("orders", SOURCE, f"{number}.csv", str(number), datetime(2030, 1, 1, tzinfo=UTC))
+    load_id = landing.begin(connection, queries, extract)
+    reading = lines.read(io.BytesIO(text.getvalue().encode()), SOURCE, extract.object)
+    landing.fill(connection, queries, extract, load_id, reading)
+    gate.check(connection, queries, load_id, "key")
+    counts = gate.merge(connection, queries, load_id, "key")
+    assert counts.lines_in == counts.accepted + counts.duplicate == len(batch)
 
 
 @dataclass
@@ -232,9 +216,9 @@ def loaded(request, make_database):
                 batches[sum(index >= cut for cut in cuts)].append(version)
     with database.transaction() as connection:
         connection.execute(sa.update(database_row).values(business_zone=zone.key))
-    for _, batch in sorted(batches.items()):
+    for number, batch in sorted(batches.items()):
         with database.transaction() as connection:
-            _store(connection, queries, batch)
+            _load(connection, queries, batch, number)
     yield Loaded(database.engine, queries, zone, counted)
     database.dispose()
 
