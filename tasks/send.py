@@ -30,6 +30,7 @@ from tasks.store.workspace import Workspace
 T = TypeVar("T")
 # Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated; the call never is.
 REPEATABLE = ("40001", "40P01", "55P03")
+MOST_IDLE = 3
 
 
 @dataclass
@@ -133,12 +134,12 @@ class Dispatch:
         self._count("in doubt (lease ended)", self._in_transaction(self.ledger.end_leases))
         self._in_transaction(lambda connection: self.ledger.explain_holds(connection, campaign))
         idle = 0
-        while not self.stop.is_set() and idle < 3:
-            found, handed = self._one_batch()
+        while not self.stop.is_set() and idle < MOST_IDLE:
+            found, moved = self._one_batch()
             if not found:
                 break
-            # Locked rows that were neither taken nor decided: a campaign was paused or held in between.
-            idle = 0 if handed else idle + 1
+            # A batch that moves nothing: its campaign was paused in between, or this machine is too slow for its lease.
+            idle = 0 if moved else idle + 1
         if self.stop.is_set():
             self.sent.was_stopped = True
             return
@@ -153,9 +154,10 @@ class Dispatch:
         for state, reason in claim.others:
             self._count(f"{state} ({reason})" if reason else state, 1)
         self._count("rejected (content)", len(claim.rows) - len(letters))
+        moved = len(claim.others) + len(claim.rows) - len(letters)
         for channel, group in groupby(sorted(letters, key=_channel), key=_channel):
-            self._hand_over(channel, list(group), claim, claimed_at)
-        return bool(claim.locked), bool(claim.rows or claim.others)
+            moved += self._hand_over(channel, list(group), claim, claimed_at)
+        return bool(claim.locked), bool(moved)
 
     def _claim(self, connection: sa.Connection) -> tuple[Claim, list[Letter]]:
         claim = self.ledger.claim(connection, self.resting)
@@ -200,7 +202,8 @@ class Dispatch:
         except (TemplateError, KeyError, TypeError, ValueError):
             return None  # this person's values do not fit the template; certainly nothing was sent
 
-    def _hand_over(self, channel: str, letters: Sequence[Letter], claim: Claim, claimed_at: float) -> None:
+    def _hand_over(self, channel: str, letters: Sequence[Letter], claim: Claim, claimed_at: float) -> int:
+        """Call once and record; answers how many messages were handed over."""
         keys = [letter.row.send_key for letter in letters]
         if channel in self.resting or not self._may_call(claim, keys, claimed_at):
             replies = [Reply(letter.row.send_key, letter.attempt_id, "not_started") for letter in letters]
@@ -209,9 +212,10 @@ class Dispatch:
         recorded = self._in_transaction(lambda connection: self.ledger.record(connection, claim.token, replies))
         self.watch("recorded")
         for state, reason in recorded:
-            self._count(f"{state} ({reason})" if reason else state, 1)
+            self._count(f"{state} ({reason})" if reason else "put back" if state == "planned" else state, 1)
         if lost := len(replies) - len(recorded):
             self._count("answered after the lease", lost)
+        return sum(reply.answer != "not_started" for reply in replies)
 
     def _may_call(self, claim: Claim, keys: Sequence[str], claimed_at: float) -> bool:
         if self.stop.is_set() or time.monotonic() - claimed_at > self.limits.time_to_call.total_seconds():

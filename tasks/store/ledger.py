@@ -32,6 +32,11 @@ class Limits:
     call_timeout: timedelta = timedelta(seconds=20)
     most_tries: int = 8
 
+    def __post_init__(self) -> None:
+        if self.time_to_call <= timedelta(0):
+            message = "a lease must be longer than two calls, or no call would ever end within it"
+            raise ValueError(message)
+
     @property
     def time_to_call(self) -> timedelta:
         """How old a claim may be when a call starts, so that the call ends within the lease."""
