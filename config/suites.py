@@ -27,6 +27,9 @@ class Expectation(_Part):
     severity: Literal["critical", "warning"] = Field(
         "critical", description="critical holds the load and the campaigns that read it; warning is only noted"
     )
+    tolerate: int = Field(
+        5, ge=0, description="so many bad lines are only noted whatever their share: a small load is no trend"
+    )
     because: str = Field("", max_length=300, description="what it protects against, shown when it fails")
     ungrouped: bool = Field(False, description="left out where several lines make one order")
 
@@ -44,6 +47,7 @@ class Volume(_Part):
 
     at_least: float = Field(0.4, ge=0, description="smallest share of the median, 0.4 = 60 % fewer lines")
     at_most: float = Field(4.0, gt=0, description="largest share of the median, 4 = 300 % more lines")
+    slack: int = Field(100, ge=0, description="lines more or fewer that never matter, as long as there are any")
     loads: int = Field(7, ge=3, le=100, description="how many loads before it count")
     least_history: int = Field(3, ge=1, description="with fewer loads before it, any number passes")
 

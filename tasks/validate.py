@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -145,6 +146,7 @@ class _Planned:
     expected: str | None
     because: str
     expectation: dict[str, Any] | None
+    tolerate: int = 0  # bad lines that are only noted
     age_at: datetime | None = None  # tell the observed moment as an age at this time
 
 
@@ -160,6 +162,7 @@ def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -
                 _expected(entry),
                 entry.because,
                 _as_given(entry),
+                entry.tolerate,
             )
     if suite.freshness and source is not None and source.fresh_within and row.lines_in:
         oldest = as_of - source.fresh_within
@@ -173,7 +176,7 @@ def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -
                 "type": "expect_column_max_to_be_between",
                 "kwargs": {"column": suite.freshness, "min_value": oldest},
             },
-            as_of,
+            age_at=as_of,
         )
     if suite.volume:
         yield _volume(work, row, suite)
@@ -188,7 +191,9 @@ def _volume(work: Workspace, row: sa.Row[Any], suite: Suite) -> _Planned:
     if before.loads < rule.least_history:
         expected = f"known after {rule.least_history} loads, {before.loads} so far"
         return _Planned("volume", None, "critical", expected, "", None)
-    least, most = int(before.median * rule.at_least), int(before.median * rule.at_most)
+    # An empty load where there was something is always told; a few lines more or fewer never are.
+    least = min(math.ceil(before.median * rule.at_least), max(1, int(before.median) - rule.slack))
+    most = max(int(before.median * rule.at_most), math.ceil(before.median) + rule.slack)
     return _Planned(
         "volume",
         None,
@@ -253,7 +258,9 @@ def _finding(entry: _Planned, result: Any | None) -> Finding:
     if entry.expectation is None:
         outcome, observed = "not_enough_history", None
     else:
-        outcome = "passed" if result.success else "failed" if entry.severity == "critical" else "warned"
+        bad = (result.result or {}).get("unexpected_count")
+        few = bad is not None and bad <= entry.tolerate
+        outcome = "passed" if result.success else "warned" if few or entry.severity == "warning" else "failed"
         observed = _observed(result, entry.age_at)
     return Finding(entry.name, entry.column, entry.severity, outcome, observed, entry.expected, entry.because)
 

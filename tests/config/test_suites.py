@@ -1,0 +1,52 @@
+"""Suites: every entity has one, and what is wrong in one is told with its path."""
+
+import shutil
+
+import pytest
+
+from config.errors import ConfigError
+from config.settings import CHECKOUT
+from config.sources import ENTITIES
+from config.suites import load_suites
+
+SUITES = CHECKOUT / "config" / "suites"
+
+
+def test_every_entity_has_a_suite_with_the_promises_every_load_must_keep():
+    suites = load_suites(SUITES)
+
+    assert set(suites) == set(ENTITIES)
+    for entity, suite in suites.items():
+        types = [entry.type for entry in suite.expectations]
+        columns = next(
+            e.kwargs["column_set"] for e in suite.expectations if e.type == "expect_table_columns_to_match_set"
+        )
+        assert columns == list(ENTITIES[entity].columns)
+        assert "expect_column_values_to_not_be_null" in types
+        assert any("unique" in name for name in types)
+        assert suite.freshness is not None
+        assert suite.volume is not None
+
+
+def test_every_problem_of_the_suites_is_told_at_once(tmp_path):
+    shutil.copytree(SUITES, tmp_path / "suites")
+    (tmp_path / "suites" / "events.yaml").write_text(
+        "freshness: name\nexpectations: [{type: expect_column_to_exist, kwargs: {column: event_id}}]\n"
+    )
+    (tmp_path / "suites" / "ads.yaml").write_text(
+        "expectations: [{type: unexpected_rows_expectation}, {type: expect_query_results_to_match_comparison}]\n"
+    )
+    (tmp_path / "suites" / "orders.yaml").write_text("{}\n")
+    (tmp_path / "suites" / "visits.yaml").unlink()
+
+    with pytest.raises(ConfigError) as caught:
+        load_suites(tmp_path / "suites")
+
+    told = [problem.where.removeprefix(f"{tmp_path}/suites/") for problem in caught.value.problems]
+    assert told == [
+        "events.yaml: freshness",
+        "ads.yaml: expectations.0.type",
+        "ads.yaml: expectations.1.type",
+        "visits.yaml",
+        "orders.yaml",
+    ]

@@ -1,0 +1,595 @@
+"""From a user's files to clean facts: the mapping, the landing, and what is new and what is not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from config.errors import ConfigError
+from tasks import pull
+from tasks.rules.errors import Superseded
+from tasks.sources import files, landing
+from tests.exports import AS_OF, HEADER, PURCHASES, Exports, order
+
+
+@pytest.fixture
+def exports(tmp_path, make_workspace):
+    def make(sources: str = PURCHASES, **given: str) -> Exports:
+        return Exports(tmp_path, make_workspace, sources, **given)
+
+    return make
+
+
+def _lines(*rows: str) -> str:
+    return "\n".join([HEADER, *rows]) + "\n"
+
+
+def test_a_file_becomes_purchases(exports):
+    shop = exports()
+    shop.write("orders.csv", _lines(order(1), order(2, amount="0"), order(3, amount="1e400")))
+
+    [load] = shop.pull()
+
+    assert (load.state, load.lines_in, load.accepted, load.quarantined) == ("merged", 3, 2, 1)
+    assert shop.all("select order_id, customer_id, purchased_at, amount, currency, status from core.purchases") == [
+        ("A1", "C1", datetime(2026, 5, 31, 10, tzinfo=UTC), Decimal("10.00"), "EUR", "paid"),
+        ("A2", "C2", datetime(2026, 5, 31, 10, tzinfo=UTC), Decimal("0.00"), "EUR", "paid"),
+    ]
+
+
+def test_one_new_file_a_day_is_read_once_each(exports):
+    shop = exports()
+    shop.write("orders_1.csv", _lines(order(1)))
+    assert [load.accepted for load in shop.pull()] == [1]
+    shop.write("orders_2.csv", _lines(order(2), order(3)))
+
+    again = shop.pull()
+
+    assert [(load.object.rpartition("/")[2], load.accepted) for load in again] == [("orders_2.csv", 2)]
+    assert shop.pull() == []
+
+
+def test_a_file_with_new_content_is_read_again_and_one_that_was_only_touched_is_not(exports):
+    shop = exports()
+    path = shop.write("orders.csv", _lines(order(1)))
+    shop.pull()
+
+    os.utime(path, (1, 1))
+    assert shop.pull() == []
+    shop.write("orders.csv", _lines(order(1), order(2)))
+    [load] = shop.pull()
+
+    assert (load.accepted, load.duplicate) == (1, 1)
+
+
+def test_columns_may_come_in_any_order_and_further_ones_are_ignored_and_told(exports):
+    shop = exports()
+    shop.write(
+        "orders.csv",
+        "status,extra,currency,amount,purchased_at,customer_id,order_id\npaid,x,EUR,5,2026-05-01T00:00:00Z,C,A\n",
+    )
+
+    [load] = shop.pull()
+
+    assert load.accepted == 1
+    assert load.report["ignored_columns"] == ["extra"]
+
+
+@pytest.mark.parametrize("header", ["order_id,customer_id,amount,currency,status", HEADER + ",amount"])
+def test_a_required_column_that_is_missing_or_doubled_fails_the_extract_and_holds_the_campaign(exports, header):
+    shop = exports()
+    shop.write("orders.csv", header + "\n" + ",".join("x" for _ in header.split(",")) + "\n")
+
+    [load] = shop.pull()
+
+    assert (load.state, load.lines_in) == ("failed", 0)
+    assert "nothing was loaded" in load.reason
+    assert shop.all("select campaign, load_id from campaign.holds") == [("lapsing_customers", load.load_id)]
+    assert shop.all("select count(*) from raw.objects") == [(0,)]
+    assert shop.all("select count(*) from pg_class where relname like 'purchases\\_%' and relkind = 'r'") == [(0,)]
+
+
+def test_a_failed_extract_is_tried_again_without_another_row_and_its_hold_ends_with_a_good_one(exports):
+    shop = exports()
+    shop.write("orders.csv", "order_id\nA1\n")
+    [first] = shop.pull()
+    [second] = shop.pull()
+    assert first.load_id == second.load_id
+
+    shop.write("orders.csv", _lines(order(1)))
+    [good] = shop.pull()
+
+    assert good.state == "merged"
+    assert shop.all("select count(*) from campaign.holds") == [(0,)]
+
+
+def test_an_empty_file_and_a_header_alone_are_loads_without_lines(exports):
+    shop = exports()
+    shop.write("orders_a.csv", "")
+    shop.write("orders_b.csv", HEADER + "\n")
+
+    assert [(load.state, load.lines_in) for load in shop.pull()] == [("merged", 0), ("merged", 0)]
+
+
+def test_any_text_survives_the_way_into_the_database(exports):
+    nasty = [
+        "tab\there",
+        "back\\slash",
+        "\\N",
+        "\\.",
+        'quo"te',
+        "new\nline",
+        "car\rriage",
+        "ünï\u2028code",
+        "null",
+        "{}",
+    ]
+    shop = exports("""
+        sources:
+          events:
+            kind: file
+            entity: events
+            format: jsonl
+            place: events.jsonl
+            columns: {event_id: id, customer_id: who, name: name, occurred_at: at}
+        """)
+    rows = [{"id": f"E{n}", "who": "C", "name": text, "at": "2026-05-01T00:00:00Z"} for n, text in enumerate(nasty)]
+    shop.write("events.jsonl", "\n".join(json.dumps(row) for row in rows))
+    source = shop.work.sources["events"]
+
+    [entry] = files.new_objects(source, "events", shop.folder, set())
+    with shop.work.database.transaction() as connection, files.read(source, entry) as reading:
+        extract = landing.Extract("events", source, entry.key, entry.etag, AS_OF)
+        load_id = landing.begin(connection, shop.work.queries, extract)
+        assert landing.fill(connection, shop.work.queries, extract, load_id, reading) == len(nasty)
+
+    landed = shop.landed("events", load_id)
+    assert [row["name"] for row in landed] == nasty
+    assert [row["raw"] for row in landed] == [json.dumps(row) for row in rows]
+    assert [row["line_no"] for row in landed] == list(range(1, len(nasty) + 1))
+
+
+def test_lines_that_cannot_be_read_go_to_quarantine_with_their_raw_line(exports):
+    shop = exports()
+    good = "".join(order(number) + "\n" for number in range(100))
+    shop.write("orders.csv", (HEADER + "\n" + good).encode() + b"A\xff,C\nB\x00,C\nshort\n" + b'A"1,C,"x\n')
+
+    [load] = shop.pull()
+
+    assert (load.lines_in, load.accepted, load.quarantined) == (104, 100, 4)
+    assert shop.all("select line_no, reason, raw from raw.quarantine order by line_no") == [
+        (102, "invalid_utf8", "A\\xff,C"),
+        (103, "nul_byte", "B\\x00,C"),
+        (104, "wrong_field_count", "short"),
+        (105, "truncated_line", 'A"1,C,"x'),
+    ]
+
+
+def test_gzip_is_recognised_and_a_cut_one_fails_the_extract(exports):
+    shop = exports()
+    packed = gzip.compress(_lines(*(order(number) for number in range(2_000))).encode())
+    shop.write("orders_1.csv", packed[: len(packed) // 2])
+    shop.write("orders_2.csv", packed)
+
+    cut, whole = shop.pull()
+
+    assert (cut.state, cut.lines_in) == ("failed", 0)
+    assert "cut short" in cut.reason
+    assert (whole.state, whole.accepted) == ("merged", 2_000)
+
+
+def test_a_place_that_is_not_there_or_a_folder_is_a_configuration_error(exports):
+    shop = exports(PURCHASES.replace("orders*.csv", "nowhere.csv"))
+    with pytest.raises(ConfigError, match=r"sources\.orders\.place: .*nowhere\.csv cannot be read"):
+        shop.pull()
+    (shop.folder / "nowhere.csv").mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        shop.pull()
+    with pytest.raises(ConfigError, match="no such source; there are: orders"):
+        pull.in_order(shop.work, ["others"])
+
+
+def test_people_come_before_what_they_did(exports):
+    template = "{kind: file, place: x, entity: %s, columns: %s}"
+    customers = template % ("customers", "{customer_id: a}")
+    tokens = template % (
+        "push_tokens",
+        "{token_id: a, customer_id: a, endpoint: a, platform: a, active: a, updated_at: a}",
+    )
+    events = template % ("events", "{event_id: a, customer_id: a, name: a, occurred_at: a}")
+    shop = exports(f"sources:\n  a_tokens: {tokens}\n  b_events: {events}\n  c_people: {customers}\n")
+
+    assert pull.in_order(shop.work) == ["c_people", "b_events", "a_tokens"]
+
+
+def test_what_landed_before_a_crash_is_finished_by_the_next_run_without_reading_again(exports):
+    shop = exports()
+    path = shop.write("orders.csv", _lines(order(1)))
+    source = shop.work.sources["orders"]
+    [entry] = files.new_objects(source, "orders", shop.folder, set())
+    with shop.work.database.transaction() as connection, files.read(source, entry) as reading:
+        extract = landing.Extract("orders", source, entry.key, entry.etag, AS_OF)
+        load_id = landing.begin(connection, shop.work.queries, extract)
+        landing.fill(connection, shop.work.queries, extract, load_id, reading)
+        seen = shop.work.queries["core/object_seen"]
+        connection.execute(seen(source="orders", key=entry.key, etag=entry.etag, load_id=load_id))
+    path.write_text("something else entirely", "utf-8")
+    os.truncate(path, 0)
+    path.unlink()
+
+    [load] = shop.pull()
+
+    assert (load.load_id, load.state, load.accepted) == (load_id, "merged", 1)
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(exports):
+    shop = exports()
+    path = shop.write("orders.csv", _lines(order(1)))
+    source = shop.work.sources["orders"]
+    [entry] = files.new_objects(source, "orders", shop.folder, set())
+
+    with pytest.raises(Exception, match="changed while it was read"), files.read(source, entry):
+        path.write_text(_lines(order(1), order(2)), "utf-8")
+
+
+def test_two_runs_of_one_source_at_once_do_the_work_once(exports):
+    shop = exports()
+    for number in range(5):
+        shop.write(f"orders_{number}.csv", _lines(order(number)))
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            outcomes.extend(load.state for load in shop.pull())
+        except Superseded:
+            outcomes.append("superseded")
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # The second either met the lock or came after the first and found nothing new.
+    assert Counter(outcomes)["merged"] == 5
+    assert shop.all("select count(*) from raw.loads") == [(5,)]
+
+
+ONLINE_RETAIL = """
+sources:
+  receipts:
+    entity: purchases
+    kind: file
+    place: receipts_*.csv
+    encoding: cp1252
+    time_zone: Europe/London
+    group: order_id
+    missing_updated_at: purchased_at
+    columns:
+      order_id: InvoiceNo
+      customer_id: {column: CustomerID, number: plain}
+      purchased_at: {column: InvoiceDate, format: "%m/%d/%Y %H:%M"}
+      amount: {product: [Quantity, UnitPrice]}
+      currency: {constant: GBP}
+      status: {column: InvoiceNo, prefixes: {C: cancelled, "": paid}}
+      cancels: {column: InvoiceNo, without_prefix: C}
+      items: {parts: {product_id: StockCode, name: Description, quantity: Quantity, unit_price: UnitPrice}}
+"""
+RECEIPTS = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+536365,85123A,"WHITE HEART, T-LIGHT",6,12/1/2010 8:26,2.55,17850.0,United Kingdom
+536365,71053,CAFÉ LANTERN,6,12/1/2010 8:26,3.39,17850.0,United Kingdom
+536366,22633,HAND WARMER,6,12/1/2010 8:28,1.85,17850.0,United Kingdom
+C536365,85123A,"WHITE HEART, T-LIGHT",-6,12/2/2010 9:00,2.55,17850.0,United Kingdom
+536367,84879,BIRD ORNAMENT,32,12/1/2010 8:34,1.69,13047.0,United Kingdom
+536367,POST,POSTAGE,one,12/1/2010 8:34,1.00,13047.0,United Kingdom
+"""
+
+
+def test_several_lines_of_an_order_become_one_purchase_with_its_amount_summed(exports):
+    shop = exports(ONLINE_RETAIL)
+    shop.write("receipts_1.csv", RECEIPTS.encode("cp1252"))
+
+    [load] = shop.pull("receipts")
+
+    # 536367 has a line that cannot be read, so neither of its lines is believed.
+    assert (load.lines_in, load.accepted, load.quarantined, load.report["orders"]) == (6, 4, 2, 4)
+    assert shop.all(
+        "select order_id, customer_id, amount, status, cancelled_by from core.purchases order by purchased_at, order_id"
+    ) == [
+        ("536365", "17850", Decimal("35.64"), "paid", "C536365"),
+        ("536366", "17850", Decimal("11.10"), "paid", None),
+        ("C536365", "17850", Decimal("-15.30"), "cancelled", None),
+    ]
+    assert shop.all("select purchased_at from core.purchases where order_id = '536365'") == [
+        (datetime(2010, 12, 1, 8, 26, tzinfo=UTC),)
+    ]
+    [(items,)] = shop.all("select items from core.purchases where order_id = '536365'")
+    assert [item["name"] for item in items] == ["WHITE HEART, T-LIGHT", "CAFÉ LANTERN"]
+    assert shop.all("select count(*) from core.purchase_days where customer_id = '17850'") == [(1,)]
+
+
+def test_an_export_delivered_again_with_one_day_more_adds_only_that_day(exports):
+    shop = exports(ONLINE_RETAIL)
+    shop.write("receipts_1.csv", RECEIPTS.encode("cp1252"))
+    shop.pull("receipts")
+
+    shop.write("receipts_2.csv", (RECEIPTS + "536370,1,X,1,12/3/2010 8:00,5,17850.0,UK\n").encode("cp1252"))
+    [load] = shop.pull("receipts")
+
+    assert (load.accepted, load.duplicate, load.quarantined) == (1, 4, 2)
+
+
+def test_numbers_with_a_decimal_comma_and_words_of_the_shop_are_written_as_the_contract_has_them(exports):
+    shop = exports(
+        PURCHASES.replace("entity: purchases", "entity: purchases\n    decimal: ','\n    delimiter: ';'")
+        .replace("status: status", "status: {column: status, words: {bezahlt: paid, storniert: cancelled}}")
+        .replace("purchased_at: purchased_at", "purchased_at: {column: purchased_at, format: '%d.%m.%Y'}", 1)
+        .replace("updated_at: purchased_at", "updated_at: {column: purchased_at, format: '%d.%m.%Y'}")
+        .replace("entity: purchases", "entity: purchases\n    time_zone: Europe/Berlin", 1)
+    )
+    shop.write(
+        "orders.csv", HEADER.replace(",", ";") + "\nA;C;1.5.2026;1.234,50;EUR;bezahlt\nB;C;2.5.2026;7;EUR;storniert\n"
+    )
+
+    [load] = shop.pull()
+
+    assert load.accepted == 2
+    assert shop.all("select order_id, amount, status, purchased_at from core.purchases order by 1") == [
+        ("A", Decimal("1234.50"), "paid", datetime(2026, 4, 30, 22, tzinfo=UTC)),
+        ("B", Decimal("7.00"), "cancelled", datetime(2026, 5, 1, 22, tzinfo=UTC)),
+    ]
+
+
+def test_an_export_without_updated_at_may_take_the_time_of_its_load(exports):
+    shop = exports(
+        PURCHASES.replace("      updated_at: purchased_at\n", "").replace(
+            "entity: purchases", "entity: purchases\n    missing_updated_at: as_of"
+        )
+    )
+    shop.write("orders_1.csv", _lines(order(1), order(2)))
+    shop.pull(as_of=datetime(2026, 6, 1, tzinfo=UTC))
+    shop.write("orders_2.csv", _lines(order(1, amount="12.00"), order(2)))
+
+    [load] = shop.pull(as_of=datetime(2026, 6, 2, tzinfo=UTC))
+
+    # The newer delivery wins where it differs, and is a duplicate where it does not.
+    assert (load.accepted, load.duplicate) == (1, 1)
+    assert shop.all("select amount from core.purchases order by order_id") == [(Decimal("12.00"),), (Decimal("10.00"),)]
+
+
+PARQUET = PURCHASES.replace("kind: file", "kind: file\n    format: parquet").replace("orders*.csv", "orders.parquet")
+
+
+def _table(**columns):
+    given = {
+        "order_id": pa.array(["A1", "A2", None]),
+        "customer_id": pa.array(["007", "008", "009"]).dictionary_encode(),
+        "purchased_at": pa.array([datetime(2026, 5, 1, 10, tzinfo=UTC)] * 3, pa.timestamp("ns", "Europe/Berlin")),
+        "amount": pa.array([Decimal("1.10"), Decimal("22.00"), Decimal("3.00")], pa.decimal128(12, 2)),
+        "currency": pa.array(["EUR", "EUR", "EUR"]),
+        "status": pa.array(["paid", "paid", "paid"]),
+    }
+    return pa.table(given | columns)
+
+
+def test_parquet_is_read_in_batches_with_its_types_kept(exports):
+    shop = exports(PARQUET)
+    pq.write_table(_table(), shop.folder / "orders.parquet", row_group_size=2)
+
+    [load] = shop.pull(as_of=AS_OF)
+
+    assert (load.lines_in, load.accepted, load.quarantined) == (3, 2, 1)
+    assert shop.all("select order_id, customer_id, purchased_at, amount from core.purchases order by 1") == [
+        ("A1", "007", datetime(2026, 5, 1, 10, tzinfo=UTC), Decimal("1.10")),
+        ("A2", "008", datetime(2026, 5, 1, 10, tzinfo=UTC), Decimal("22.00")),
+    ]
+
+
+def test_ids_that_are_numbers_need_the_mapping_to_say_how_to_write_them(exports):
+    shop = exports(PARQUET)
+    pq.write_table(_table(customer_id=pa.array([7, 8, 9])), shop.folder / "orders.parquet")
+    [load] = shop.pull()
+    assert load.state == "failed"
+    assert "column customer_id holds numbers" in load.reason
+
+    mapping = (shop.folder / "sources.yaml").read_text()
+    (shop.folder / "sources.yaml").write_text(
+        mapping.replace("customer_id: customer_id", "customer_id: {column: customer_id, number: '00000'}")
+    )
+    del shop.work.__dict__["sources"]
+    [load] = shop.pull()
+
+    assert load.state == "merged"
+    assert shop.all("select customer_id from core.purchases order by 1") == [("00007",), ("00008",)]
+
+
+def test_a_parquet_file_that_is_none_fails_the_extract(exports):
+    shop = exports(PARQUET)
+    shop.write("orders.parquet", b"PAR1 no")
+
+    [load] = shop.pull()
+
+    assert load.state == "failed"
+    assert "no Parquet file" in load.reason
+
+
+def test_a_json_export_without_a_required_field_fails_as_a_whole(exports):
+    shop = exports("""
+        sources:
+          events:
+            kind: file
+            entity: events
+            format: jsonl
+            place: events.jsonl
+            columns: {event_id: id, customer_id: who, name: name, occurred_at: at}
+        """)
+    shop.write(
+        "events.jsonl", '{"id": "1", "who": "C", "name": "x"}\n{"id": "2", "who": "C", "name": "x", "at": null}\n'
+    )
+
+    [load] = shop.pull("events")
+
+    assert load.state == "failed"
+    assert "column at is missing" in load.reason
+
+
+def _bucket_files(bucket: str, **objects: str):
+    import boto3
+
+    client = boto3.client("s3")
+    if bucket not in [entry["Name"] for entry in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=bucket)
+    for name, text in objects.items():
+        client.put_object(Bucket=bucket, Key=f"daily/{name}.csv", Body=text.encode())
+
+
+@pytest.fixture
+def bucket_server(monkeypatch):
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield
+    server.stop()
+
+
+@pytest.mark.usefixtures("bucket_server")
+def test_new_objects_of_a_bucket_are_read_once_and_again_when_their_etag_changes(exports):
+    shop = exports(PURCHASES.replace("orders*.csv", "s3://exports/daily/orders_*.csv"))
+    _bucket_files("exports", orders_1=_lines(order(1)), orders_2=_lines(order(2)), others=_lines(order(3)))
+
+    assert [load.object for load in shop.pull()] == [
+        "s3://exports/daily/orders_1.csv",
+        "s3://exports/daily/orders_2.csv",
+    ]
+    assert shop.pull() == []
+    _bucket_files("exports", orders_2=_lines(order(2), order(4)))
+    [load] = shop.pull()
+
+    assert (load.accepted, load.duplicate) == (1, 1)
+
+
+@pytest.fixture
+def other_database(make_database, monkeypatch):
+    database = make_database()
+    monkeypatch.setenv("CRM_URL", database.url.render_as_string(hide_password=False))
+    with database.transaction() as connection:
+        connection.execute(sa.text("create table public.people (id integer, mail text, changed timestamptz)"))
+    return database
+
+
+def _people(database, *rows):
+    with database.transaction() as connection:
+        statement = sa.text("insert into public.people values (:id, :mail, :changed)")
+        connection.execute(statement, [dict(zip(("id", "mail", "changed"), row, strict=True)) for row in rows])
+
+
+CRM = """
+sources:
+  crm:
+    entity: customers
+    kind: sql
+    url_from: CRM_URL
+    table: people
+    cursor: changed
+    columns:
+      customer_id: {column: id, number: plain}
+      email: mail
+      updated_at: changed
+"""
+
+
+def test_a_table_is_read_from_its_cursor_on_and_rows_of_the_same_moment_are_not_lost(exports, other_database):
+    first, second = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
+    shop = exports(CRM)
+    _people(other_database, (1, "a@example.com", first), (2, "b@example.com", second))
+    [load] = shop.pull("crm")
+    assert load.accepted == 2
+    assert shop.pull("crm") == []
+
+    _people(other_database, (3, "c@example.com", second))  # committed late, with a moment already read
+    [load] = shop.pull("crm")
+
+    assert (load.lines_in, load.accepted, load.duplicate) == (2, 1, 1)
+    assert shop.pull("crm") == []
+    assert shop.all("select customer_id, email from core.customers order by 1") == [
+        ("1", "a@example.com"),
+        ("2", "b@example.com"),
+        ("3", "c@example.com"),
+    ]
+
+
+def test_a_query_without_cursor_is_read_whole_and_lands_only_when_something_changed(exports, other_database):
+    shop = exports(
+        CRM.replace("table: people", "query: select * from people where id < 9;\n    delivers: full").replace(
+            "    cursor: changed\n", ""
+        )
+    )
+    _people(other_database, (1, "a@example.com", datetime(2026, 5, 1, tzinfo=UTC)), (9, "z", None))
+
+    [load] = shop.pull("crm")
+    assert (load.accepted, load.lines_in) == (1, 1)
+    assert shop.pull("crm") == []
+    _people(other_database, (2, "b@example.com", datetime(2026, 5, 2, tzinfo=UTC)))
+    [load] = shop.pull("crm")
+
+    assert (load.accepted, load.duplicate) == (1, 1)
+
+
+def test_numeric_ids_of_a_database_fail_the_extract_unless_mapped(exports, other_database):
+    shop = exports(CRM.replace("{column: id, number: plain}", "id"))
+    _people(other_database, (1, "a@example.com", datetime(2026, 5, 1, tzinfo=UTC)))
+
+    [load] = shop.pull("crm")
+
+    assert load.state == "failed"
+    assert "column id holds numbers" in load.reason
+    assert shop.all("select count(*) from raw.watermarks") == [(0,)]
+
+
+def test_an_sqlite_file_is_a_database_too(exports, tmp_path, monkeypatch):
+    monkeypatch.setenv("CRM_URL", f"sqlite:///{tmp_path}/crm.db")
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/crm.db")
+    with engine.begin() as connection:
+        connection.execute(sa.text("create table people (id integer, mail text, changed timestamp)"))
+        connection.execute(sa.text("insert into people values (1, 'a@example.com', '2026-05-01 10:00:00')"))
+    engine.dispose()
+    shop = exports(CRM.replace("entity: customers", "entity: customers\n    time_zone: UTC"))
+
+    [load] = shop.pull("crm")
+
+    assert (load.state, load.accepted) == ("merged", 1)
+    assert shop.pull("crm") == []
+
+
+def test_an_unreachable_database_fails_the_extract_without_telling_its_password(exports, monkeypatch):
+    monkeypatch.setenv("CRM_URL", "postgresql://u:hunter2@127.0.0.1:1/x")
+    shop = exports(CRM)
+
+    [load] = shop.pull("crm")
+
+    assert load.state == "failed"
+    assert "hunter2" not in load.reason
+    monkeypatch.delenv("CRM_URL")
+    with pytest.raises(ConfigError, match="environment variable CRM_URL is not set"):
+        shop.pull("crm")
