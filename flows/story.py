@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
@@ -39,6 +40,8 @@ def story(*, run_name: Callable[[dict[str, Any]], str]) -> Callable[[Callable[P,
             except Superseded as why:
                 return Completed(name="Superseded", message=str(why))
 
+        # Types, not their names: Prefect looks names up where this wrapper is, not where the story is.
+        tell.__signature__ = inspect.signature(function, eval_str=True)  # ty: ignore[unresolved-attribute]
         return flow(
             tell,
             name=function.__name__,
