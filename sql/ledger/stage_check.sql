@@ -16,7 +16,7 @@ returns:
 select
     count(*) as staged,
     count(*) filter (where customer_id is null or customer_id = '') as without_customer,
-    count(customer_id) - count(distinct customer_id) as repeated,
+    count(customer_id) - count(distinct customer_id collate "C") as repeated,
     count(*) filter (where anchor_at is null) as without_anchor,
     count(*) filter (where episode is null or episode = '') as without_episode,
     count(*) filter (where customer_id like '%|%' or episode like '%|%') as barred
