@@ -9,6 +9,7 @@ params:
 returns:
   line_no: bigint - where the line stood
   raw: text - the line
+  broken: text nullable - never: only lines that were read are parked
   fields: jsonb - its columns, as text
 */
 with taken as (
@@ -24,6 +25,7 @@ with taken as (
 select
     line_no,
     raw,
+    cast(null as text) as broken,
     fields
 from taken
 order by line_no

@@ -150,7 +150,9 @@ def check(connection: sa.Connection, queries: Queries, load_id: int, key: str) -
     _view_checked(connection, load)
     connection.execute(sa.text(f"analyze raw.{load.checked}"))
     if not load.grouped:
+        connection.execute(sa.text("set local work_mem = '128MB'"))  # the load's keys in memory, once
         connection.execute(queries["core/gate_repeats"](stamp_is_made=load.stamp_is_made))
+        connection.execute(sa.text("set local work_mem to default"))
     _drop_erased(connection, queries, load, key)
     _clear_views(connection)
 
@@ -184,24 +186,36 @@ def land_again(
     lines: Sequence[Mapping[str, Any]],
     as_of: datetime | None = None,
 ) -> int:
-    """Land lines kept earlier (line_no, raw, fields) as a new load like the one that brought them; returns its id."""
+    """Land lines kept earlier (raw, broken, fields) as a new load like the one that brought them; returns its id."""
     again = connection.execute(queries["core/loads_again"](load_id=load_id, object=why, as_of=as_of)).scalar_one()
     load = _load(connection, again)
     connection.execute(
         sa.text(f"create table raw.{load.landed} partition of raw.{load.entity} for values in ({again})")
     )
     landing = sa.Table(load.landed, sa.MetaData(), schema="raw", autoload_with=connection)
+    names = [column.name for column in landing.columns]
+    kept = {"load_id", "line_no", "raw", "broken"}
+    for line in lines:
+        unknown = line["fields"].keys() - set(names) | (line["fields"].keys() & kept)
+        if unknown:
+            raise GateError(f"{load.entity} has no column {', '.join(sorted(unknown))}; it has {', '.join(names[4:])}")
     connection.execute(
         sa.insert(landing),
         [
-            {name: line["fields"].get(name) for name in landing.columns.keys()}
-            | {"load_id": again, "line_no": number, "raw": line["raw"], "broken": None}
+            {name: line["fields"].get(name) for name in names}
+            | {"load_id": again, "line_no": number, "raw": line["raw"], "broken": line["broken"]}
             for number, line in enumerate(lines, 1)
         ],
     )
     loads = _loads()
     connection.execute(sa.update(loads).where(loads.c.load_id == again).values(lines_in=len(lines)))
     return again
+
+
+def set_zone(connection: sa.Connection, load_id: int, zone: str | None) -> None:
+    """Name the zone of a landed load's times without one, when its source has learnt it since."""
+    loads = _loads()
+    connection.execute(sa.update(loads).where(loads.c.load_id == load_id).values(time_zone=zone))
 
 
 def _loads() -> sa.TableClause:

@@ -9,12 +9,6 @@ from tasks.store.queries import Queries
 from tests.store.landing import ENTITIES, good, load, rows
 
 
-@pytest.fixture(scope="session")
-def queries() -> Queries:
-    """Every SQL file."""
-    return Queries.load()
-
-
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_good_line_of_every_entity_is_stored(database: Database, queries: Queries, entity: str) -> None:
     load(database, queries, "customers", [good("customers")])
