@@ -20,6 +20,7 @@ from flows.commands import (
     evaluate,
     ingest,
     pause,
+    quarantine,
     rehearse,
     sample,
     segment,
@@ -47,6 +48,7 @@ GROUPS = {
     "campaign": campaign.app,
     "segment": segment.app,
     "sends": sends.app,
+    "quarantine": quarantine.app,
     "sample": sample.app,
 }
 COMMANDS = {

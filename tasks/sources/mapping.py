@@ -6,9 +6,9 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -93,6 +93,26 @@ class Mapper:
     def apply(self, block: Block) -> list[Iterable[str]]:
         """The block's contract columns, in the order of `names`."""
         return [make(block.columns, len(block.numbers)) for make in self._made]
+
+    @classmethod
+    def again(cls, source: FileSource | SqlSource, kept: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Contract columns mapped earlier, under today's mapping: constants, words, times and decimal commas.
+
+        Only what may be applied twice: a value that was understood then stays as it is.
+        """
+        mapper = cls(source, datetime.min.replace(tzinfo=UTC))  # no fallback is applied again
+        fresh = dict(kept)
+        for name, column in source.columns.items():
+            value = kept.get(name)
+            if column.constant is not None:
+                fresh[name] = column.constant
+            elif value is not None and column.column is not None:
+                kind = source.shape.columns[name]
+                is_words = bool(column.words) and not (column.prefixes or column.without_prefix or column.number)
+                if is_words or kind == "time" or (kind == "number" and "," in value):
+                    change = mapper._change(column, name)
+                    fresh[name] = change(value) if change else value
+        return fresh
 
     def _maker(self, name: str, positions: dict[str, int]) -> Maker:
         column = self._source.columns.get(name)
