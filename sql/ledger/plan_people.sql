@@ -20,11 +20,28 @@ persons as (
     from open_people
     cross join lateral campaign.person(open_people.customer_id) as person
     order by person.customer_id
+),
+
+-- Few combinations of zones exist, so each is judged once.
+stated as materialized (
+    select distinct customers.time_zones
+    from persons
+    inner join core.customers on customers.customer_id = persons.person_id
+    where cardinality(customers.time_zones) > 0
+),
+
+unknown as materialized (
+    select stated.time_zones
+    from stated
+    where exists (
+        select from unnest(stated.time_zones) as zone
+        where zone not in (select zones.name from campaign.zones)
+    )
 )
 
 select
     persons.person_id, persons.ids,
     coalesce(cardinality(customers.time_zones), 0) > 0
-    and customers.time_zones <@ (select array_agg(zones.name) from campaign.zones) as has_zone
+    and customers.time_zones not in (select unknown.time_zones from unknown) as has_zone
 from persons
 left join core.customers on customers.customer_id = persons.person_id

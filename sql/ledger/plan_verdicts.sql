@@ -14,7 +14,7 @@ params:
 create temporary table verdicts on commit drop as
 with picked as (
     select
-        open_steps.*, offers.answers, offers.consents,
+        open_steps.*, offers.refusals, offers.gates,
         case
             when open_steps.is_last_resort and offers.viable && array['email', 'push'] then null
             else (
@@ -56,11 +56,11 @@ explained as (
             when judged.is_spared then 'other_channel'
             else coalesce(
                 (
-                    select judged.answers ->> asked.channel
+                    select judged.refusals ->> asked.channel
                     from unnest(judged.channels) as asked (channel)
                     order by array_position(
                         array['no_consent', 'no_address', 'suppressed_address', 'zone_unknown'],
-                        judged.answers ->> asked.channel
+                        judged.refusals ->> asked.channel
                     ) desc nulls last
                     limit 1
                 ),
@@ -71,19 +71,7 @@ explained as (
             when judged.state = 'planned' then judged.picked_channel
             when not judged.is_open then judged.send_channel
         end as channel,
-        case
-            when judged.answers is null then coalesce(judged.decided_gates, '[]')
-            else (
-                select jsonb_agg(
-                    jsonb_build_object(
-                        'channel', asked.channel, 'consent', judged.consents -> asked.channel,
-                        'answer', judged.answers -> asked.channel
-                    )
-                    order by asked.place
-                )
-                from unnest(judged.channels) with ordinality as asked (channel, place)
-            )
-        end as gates
+        coalesce(judged.gates, judged.decided_gates, '[]') as gates
     from judged
 ),
 

@@ -85,7 +85,7 @@ create table campaign.decisions (
     reason text,
     channel text,
     gates jsonb not null default '[]',                  -- every gate in order with its answer, for `why` (I20)
-    run_id bigint references campaign.runs,
+    run_id bigint,                                      -- no foreign key: it would cost a look-up per row
     decided_at timestamptz not null,                    -- decision clock
     superseded_at timestamptz
 );
@@ -128,7 +128,7 @@ create table campaign.sends (
     claimed_at timestamptz,
     accepted_at timestamptz,
     settled_at timestamptz,
-    run_id bigint references campaign.runs
+    run_id bigint                                       -- no foreign key: it would cost a look-up per row
 );
 create index sends_due on campaign.sends (priority desc, not_before) where state in ('planned', 'retry_wait');
 create index sends_expiring on campaign.sends (expires_at) where state in ('planned', 'retry_wait');

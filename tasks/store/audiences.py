@@ -55,6 +55,7 @@ def desire(
     queries = work.queries
     names = [use.name for use in campaign.platforms]
     inner_pad, outer_pad = pads(work.settings.suppression_key.get_secret_value())
+    connection.execute(queries["ledger/plan_memory"]())
     connection.execute(
         queries["ledger/audience_people"](
             campaign=campaign.name,
@@ -78,7 +79,7 @@ def desire(
         if use.name == "google":
             given |= {"as_of": as_of, "purpose": campaign.purpose}
         answer_into_eligible(queries, connection, use.name, **given)
-    connection.execute(sa.text("analyze audience_people, eligible"))
+    connection.execute(sa.text("analyze audience_people (person_id), eligible (person_id, channel)"))
     for platform, audience in _audiences(queries, connection, campaign):
         where = {"platform": platform, "audience": audience, "campaign": campaign.name, "as_of": as_of}
         connection.execute(queries["ledger/audience_leave"](**where))

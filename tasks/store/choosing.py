@@ -84,6 +84,7 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
     """
     queries, campaign = run.work.queries, _campaign(run)
     now = standing(run, connection)
+    connection.execute(queries["ledger/plan_memory"]())
     connection.execute(queries["ledger/choose_create"]())
     full, found, seen, fingerprint = False, 0, run.as_of, ""
     looked_at: list[str] = []
@@ -99,7 +100,7 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
         else:
             full = True
             _stage(run, connection, {}, None)
-        connection.execute(sa.text("analyze chosen"))
+        connection.execute(sa.text("analyze chosen (customer_id, person_id, episode)"))
         found = connection.execute(sa.select(sa.func.count()).select_from(sa.table("chosen"))).scalar_one()
     connection.execute(queries["ledger/choose_ids"]())
     connection.execute(queries["ledger/choose_looked_at"](customer_ids=looked_at))
@@ -110,7 +111,7 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
     if not now.is_on:
         return Chosen(now, closed=closed, cancelled=cancelled)
     connection.execute(queries["ledger/choose_known"](campaign=campaign.name))
-    connection.execute(sa.text("analyze chosen_known"))
+    connection.execute(sa.text("analyze chosen_known (person_id, episode)"))
     reopened = connection.execute(queries["ledger/reopen"]()).scalar_one()
     rows = _enrol(run, connection, fingerprint)
     connection.execute(

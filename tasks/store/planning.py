@@ -100,6 +100,7 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
     campaign, queries = run.campaign, run.work.queries
     if campaign is None:
         raise TypeError("planning is for one campaign")
+    connection.execute(queries["ledger/plan_memory"]())
     steps = [vars(way) for way in ways(campaign)]
     connection.execute(
         queries["ledger/plan_steps"](
@@ -109,10 +110,10 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
             expires_after_seconds=campaign.expires_after.total_seconds(),
         )
     )
-    connection.execute(sa.text("analyze open_steps"))
+    connection.execute(sa.text("analyze open_steps (enrolment_id, customer_id, is_open)"))
     _ask(run, connection, campaign)
     connection.execute(queries["ledger/plan_verdicts"](campaign=campaign.name, as_of=run.as_of, steps=steps))
-    connection.execute(sa.text("analyze verdicts"))
+    connection.execute(sa.text("analyze verdicts (enrolment_id, step, state, variant, channel, is_changed)"))
     connection.execute(queries["ledger/plan_supersede"](as_of=run.as_of))
     connection.execute(queries["ledger/plan_decide"](campaign=campaign.name, as_of=run.as_of, run_id=run.run_id))
     written = connection.execute(
@@ -135,28 +136,28 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
 
 def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
     """Ask sql/eligibility about everyone a step may still reach, channel by channel."""
-    queries = run.work.queries
+    queries, channels = run.work.queries, [use.name for use in campaign.channels]
     inner_pad, outer_pad = pads(run.work.settings.suppression_key.get_secret_value())
     connection.execute(queries["ledger/plan_people"](as_of=run.as_of))
-    connection.execute(sa.text("analyze people"))
+    connection.execute(sa.text("analyze people (person_id)"))
     connection.execute(queries["ledger/plan_ids"]())
     connection.execute(
         queries["ledger/plan_ways"](
             as_of=run.as_of,
             purpose=campaign.purpose,
-            channels=[use.name for use in campaign.channels],
+            channels=channels,
             inner_pad=inner_pad,
             outer_pad=outer_pad,
         )
     )
-    connection.execute(sa.text("analyze people_ids, ways"))
+    connection.execute(sa.text("analyze people_ids, ways (person_id, channel)"))
     connection.execute(queries["ledger/plan_eligible"]())
     for use in campaign.channels:
         answer_into_eligible(
             queries, connection, use.name, bases=list(use.consent), needs_zone=_needs_zone(campaign, use.name)
         )
-    connection.execute(queries["ledger/plan_offers"]())
-    connection.execute(sa.text("analyze offers"))
+    connection.execute(queries["ledger/plan_offers"](channels=channels))
+    connection.execute(sa.text("analyze offers (person_id)"))
 
 
 def answer_into_eligible(queries: Queries, connection: sa.Connection, name: str, **given: Any) -> None:
