@@ -22,8 +22,10 @@ moved as materialized (
     select
         sends.enrolment_id, sends.campaign, sends.customer_id, sends.episode, sends.step, sends.state, sends.reason,
         sends.channel,
-        case when cast(:is_claim as boolean) then coalesce(sends.settled_at, sends.claimed_at, clock.at) else clock.at end
-            as at
+        case
+            when cast(:is_claim as boolean) then coalesce(sends.settled_at, sends.claimed_at, clock.at)
+            else clock.at
+        end as at
     from campaign.sends
     cross join clock
     where sends.send_key = any(cast(:send_keys as text[]))

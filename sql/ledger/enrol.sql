@@ -52,14 +52,14 @@ drawn as materialized (
     select
         fresh.*,
         (
-            cast(cast(cast('x' || encode(substr(fresh.holdout_bytes, 1, 4), 'hex') as bit(32)) as bigint) as double precision)
+            cast(cast(cast('x' || encode(substr(fresh.holdout_bytes, 1, 4), 'hex') as bit(32)) as bigint) as float8)
             * 4294967296
-            + cast(cast(cast('x' || encode(substr(fresh.holdout_bytes, 5, 4), 'hex') as bit(32)) as bigint) as double precision)
+            + cast(cast(cast('x' || encode(substr(fresh.holdout_bytes, 5, 4), 'hex') as bit(32)) as bigint) as float8)
         ) / cast(18446744073709551616 as double precision) as assigned_u,
         (
-            cast(cast(cast('x' || encode(substr(fresh.variant_bytes, 1, 4), 'hex') as bit(32)) as bigint) as double precision)
+            cast(cast(cast('x' || encode(substr(fresh.variant_bytes, 1, 4), 'hex') as bit(32)) as bigint) as float8)
             * 4294967296
-            + cast(cast(cast('x' || encode(substr(fresh.variant_bytes, 5, 4), 'hex') as bit(32)) as bigint) as double precision)
+            + cast(cast(cast('x' || encode(substr(fresh.variant_bytes, 5, 4), 'hex') as bit(32)) as bigint) as float8)
         ) / cast(18446744073709551616 as double precision) as variant_u
     from fresh
 ),
