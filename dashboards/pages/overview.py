@@ -554,7 +554,7 @@ def _gate(read: Read, measured: pd.Series) -> None:
     if held.empty:
         st.markdown("The newest delivery of every source was taken in." if (loads["state"] == "merged").all() else "")
     else:
-        st.error(f"{len(held)} delivery(ies) held back; campaigns that read them do not send until they are released.")
+        st.error(f"Deliveries held back: {len(held)}. Campaigns that read them do not send until they are released.")
     _table(
         ["Source", "Delivers", "State", "As of", "Lines", "Taken", "Known before", "Set aside", "Waiting", "Checks"],
         [

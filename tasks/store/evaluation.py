@@ -59,10 +59,8 @@ def measure(work: Workspace, connection: sa.Connection, as_of: datetime) -> list
     for name in _SHARED + _TABLES:
         query = work.queries[f"evaluation/{name}"]
         connection.execute(query(**{param: given[param] for param in query.params}))
-    rows = connection.execute(work.queries["evaluation/counts"]()).mappings()
-    return [
-        Standing(**{name: value if name == "campaign" else int(value) for name, value in row.items()}) for row in rows
-    ]
+    rows = connection.execute(work.queries["evaluation/counts"]())
+    return [Standing(row.campaign, *(int(people) for people in row[1:])) for row in rows]
 
 
 def _rule(campaign: Campaign) -> dict[str, object]:

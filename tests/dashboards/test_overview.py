@@ -286,7 +286,7 @@ def test_what_is_in_doubt_paused_and_held_is_told_with_its_age(shop: Workspace) 
     assert tables["In doubt for"]["1 to 3 days"][1] == "1"
     assert "All campaigns are switched off: audit" in said
     assert "Held back by the data gate: shop, \\<img src=x>" in said
-    assert "held back; campaigns that read" in said
+    assert "Deliveries held back: 1." in said
     assert tables["Source"]["shop"][1] == "Held back by the data gate"
 
 
