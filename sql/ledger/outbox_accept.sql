@@ -4,7 +4,7 @@ What the outbox does when it accepts: append, whatever was there before.
 owner: engineering
 grain: one row per message
 params:
-  messages: jsonb - attempt_id, send_key, channel, address, content, and at (the decision clock the caller stated) of each
+  messages: jsonb - attempt_id, send_key, channel, address, content, and at (the decision clock stated) of each
 returns:
   attempt_id: text - echo
   message_id: bigint unique - the provider's own number
