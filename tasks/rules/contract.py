@@ -537,7 +537,7 @@ _CLOCK_CALLS = frozenset({
     "gen_random_uuid", "uuidv4", "uuidv7", "setseed", "pg_postmaster_start_time", "pg_conf_load_time",
 })  # fmt: skip
 _CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
-_CLOCK_TEXT = re.compile(r"'\s*(now|today|tomorrow|yesterday)\b[\s\d:]*'", re.IGNORECASE)
+_CLOCK_TEXT = re.compile(r"(?:'|\$\w*\$)\s*(now|today|tomorrow|yesterday)\b[\s\d:]*(?:'|\$\w*\$)", re.IGNORECASE)
 
 
 def _clock_problems(found: Sequence[Token], where: str, ground: Ground) -> Iterator[Problem]:
@@ -557,7 +557,7 @@ def _clock_problems(found: Sequence[Token], where: str, ground: Ground) -> Itera
             token.kind in ("word", "quoted") and called and token.name == "age" and not _has_comma(words, position + 1)
         ):
             yield Problem(at, "age() of one value asks the clock; give both, such as age(:as_of, at)")
-        elif token.kind == "string" and _CLOCK_TEXT.fullmatch(token.text):
+        elif token.kind in ("string", "dollar") and _CLOCK_TEXT.fullmatch(token.text):
             yield Problem(at, f"{token.text} reads as the clock's time once it is cast; use a parameter")
 
 
@@ -735,7 +735,18 @@ def _relation_problems(tree: exp.Expr, words: Sequence[Token], where: str, schem
             yield Problem(f"{where}:{line}", f"write {schema}.{table.name}: names are always qualified")
 
 
+# Words that ask who is connected, to what: the same file must answer the same to everyone.
+_SESSION_WORDS = frozenset(
+    {"current_user", "session_user", "system_user", "user", "current_role", "current_catalog", "current_schema"}
+)
+
+
 def _function_problems(tree: exp.Expr, words: Sequence[Token], where: str) -> Iterator[Problem]:
+    for before, token in pairwise(words):
+        if token.kind == "word" and token.name in _SESSION_WORDS and before.text.lower() not in (".", "as"):
+            yield Problem(
+                f"{where}:{token.line}", f"{token.name} depends on who asks; a file answers everyone the same"
+            )
     declared = _column_lists(tree)
     calls: dict[str, list[Token]] = {}
     for position, token in enumerate(words[:-1]):

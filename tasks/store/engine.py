@@ -114,15 +114,6 @@ class Database:
                     connection.execute(sa.text(f"create database {quoted} template template0"))
 
     def drop(self) -> None:
-        """Drop a throw-away database, whoever is still connected."""
-        server = sa.create_engine(
-            self.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
-        )
-        with server.connect() as connection:
-            quoted = connection.dialect.identifier_preparer.quote(self.name)
-            connection.execute(sa.text(f"drop database if exists {quoted} with (force)"))
-
-    def drop(self) -> None:
         """Drop this database with everything in it, if it is there; the next use makes an empty one."""
         self.dispose()
         server = sa.create_engine(

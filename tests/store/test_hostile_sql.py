@@ -82,6 +82,9 @@ HOSTILE = [
     ("select * from dblink('host=localhost', 'select 1') as stolen (a int)", "dblink()", "error"),
     ("with pg_sleep (x) as (select 1) select pg_sleep(0) from pg_sleep", "pg_sleep()", False),
     ("select version()", "version()", False),
+    ("select current_user", "depends on who asks", False),
+    ("select 1 from facts.ads, rows from (pg_sleep(0)) as waited", "pg_sleep()", False),
+    ("select 1 union table core.customers", "reads core.customers", True),
     # H5: what is not in `facts`
     ("select * from core.customers", "reads core.customers", True),
     ("select * from raw.quarantine", "reads raw.quarantine", True),
@@ -100,6 +103,7 @@ HOSTILE = [
     ("select random()", "random()", False),
     ("select clock_timestamp()", "clock_timestamp()", False),
     ("select cast('now' as timestamptz)", "the clock's time", False),
+    ("select cast($$now$$ as date)", "the clock's time", False),
     ("select timestamptz 'tomorrow'", "the clock's time", False),
     ("select age(created_at) from facts.customers", "age()", False),
     ("select * from facts.customers tablesample system (1)", "tablesample", "error"),
