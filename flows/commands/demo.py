@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
@@ -49,11 +50,20 @@ def demo(
     began = time.monotonic()
     console.print(f"[bold]A made-up shop of {customers:,} customers, {days} simulated days[/bold]\n")
     with contextlib.ExitStack() as ending:
-        play = Play(open_workspace(), customers=customers, seed=seed, ending=ending)
-        play.prepare()
+        play = Play(open_workspace(), customers=customers, seed=seed)
+        play.make_database()
+        play.start_server(ending)
+        from flows.story import using
+
+        ending.enter_context(using(play.work))
+        play.write_history()
+        play.load_history()
         for day in range(days):
             play.play(day, through_prefect=prefect or day == 0)
-        play.finish(days)
+        play.look_back(days)
+        with stage("stopping the Prefect server") as done:
+            ending.close()
+            done("it keeps the runs, `reengage up` shows them")
         summary.show(play.work, play.ends_at(days), hours=max(days - 1, 1) * 24, seconds=time.monotonic() - began)
 
 
@@ -80,42 +90,67 @@ def open_workspace(**given: Any) -> Workspace:
 class Play:
     """One performance: the shop writes files, the flows run on them, and the shop reacts to what was sent."""
 
-    def __init__(
-        self, work: Workspace, *, customers: int, seed: int, ending: contextlib.ExitStack, server: bool = True
-    ) -> None:
+    def __init__(self, work: Workspace, *, customers: int, seed: int, port: int = 0) -> None:
+        """`port` is that of a Prefect server which this process talks to already; without one no flow run is made."""
         from tasks.sources.sample import OPENS_AT, SampleShop
 
         self.work = work
         self.shop = SampleShop(work.settings.home / "shop", customers=customers, seed=seed)
         self._opens_at = OPENS_AT
         self._written_until = OPENS_AT
-        self._ending = ending
-        self._with_server = server
         self._server: Child | None = None
-        self._port = 0
+        self._port = port
 
     def ends_at(self, days: int) -> datetime:
         """The moment at which the last day is looked back on."""
         return self._opens_at + days * DAY + RUN
 
-    def prepare(self) -> None:
-        """Make the database afresh, write two years of files and load them; the Prefect server starts meanwhile."""
-        settings = self.work.settings
-        os.environ["REENGAGE_SHOP"] = str(self.shop.folder.resolve())
-        with stage("a fresh database") as done:
-            self._fresh_database()
-            done(f"database `{self.work.database.name}`, simulated")
-        if self._with_server:
-            self._start_server()
-        from flows.story import using
+    def make_database(self) -> None:
+        """A fresh simulated database; only a demo's own is ever dropped: a demo must not cost anyone their data."""
+        from tasks.store import mode
+        from tasks.store.migrate import migrate
 
-        self._ending.enter_context(using(self.work))
+        database = self.work.database
+        with stage("a fresh database") as done:
+            database.create_if_missing()
+            with database.transaction() as connection:
+                inspector = sa.inspect(connection)
+                schemas = set(inspector.get_schema_names()) - {"information_schema"}
+                is_ours = schemas <= {"public", *OUR_SCHEMAS} and not inspector.get_table_names("public")
+                if is_ours and "campaign" in schemas:
+                    is_ours = connection.execute(self.work.queries["ledger/mode"]()).one().mode == "simulated"
+            if not is_ours:
+                raise DatabaseError(f"database {database.name} is not a demo's; drop or rename it first")
+            database.drop()
+            database.create_if_missing()
+            migrate(database, business_zone=str(self.work.settings.business_zone))
+            with database.transaction() as connection:
+                mode.settle(self.work, connection)
+            done(f"`{database.name}`, simulated")
+
+    def start_server(self, ending: contextlib.ExitStack) -> None:
+        """Start the Prefect server behind our back; its address must be in the environment before Prefect is read."""
+        from flows import server
+
+        self._port = server.free_port()
+        os.environ.update(server.environment(self.work.settings, self._port))
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
+        database = server.prefect_database(self.work.database)
+        self._server = server.start_prefect(self.work.settings, database, self._port)
+        ending.callback(self._server.stop)
+
+    def write_history(self) -> None:
+        """Write the files of the two years before."""
+        os.environ["REENGAGE_SHOP"] = str(self.shop.folder.resolve())
         with stage("writing two years of the shop's files") as done:
             shutil.rmtree(self.shop.folder, ignore_errors=True)
-            done(f"{sum(self.shop.write_history().values()):,} lines in {shown(self.shop.folder, settings)}")
-        from flows.ingest import ingest
+            done(f"{sum(self.shop.write_history().values()):,} lines in {shown(self.shop.folder)}")
 
+    def load_history(self) -> None:
+        """Load what was written so far."""
         with stage("loading them: land, check, merge") as done:
+            from flows.ingest import ingest
+
             done(self._tell(ingest, through_prefect=False, as_of=self._opens_at))
 
     def play(self, day: int, *, through_prefect: bool) -> None:
@@ -125,11 +160,11 @@ class Play:
 
         midnight = self._opens_at + day * DAY
         title = midnight.astimezone(self.work.settings.business_zone).strftime("%A %-d %B")
-        if through_prefect and self._with_server:
+        if through_prefect and self._port:
             self._await_server()
         with stage(title) as done:
             at = midnight + RUN
-            if through_prefect and self._with_server:
+            if through_prefect and self._port:
                 self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
             else:
                 for campaign in start.due(self.work, at).slots:
@@ -139,10 +174,10 @@ class Play:
             sent = self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
             if through_prefect:
                 self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)
-            done(f"{sent}{' (each flow run through Prefect)' if through_prefect and self._with_server else ''}")
+            done(sent + (", each flow run through Prefect" if through_prefect and self._port else ""))
 
-    def finish(self, days: int) -> None:
-        """Load what came in at last and look back."""
+    def look_back(self, days: int) -> None:
+        """Load what came in at last, and evaluate."""
         from flows.evaluate import evaluate
         from flows.ingest import ingest
 
@@ -152,50 +187,12 @@ class Play:
             self._tell(ingest, through_prefect=False, as_of=at)
             self._tell(evaluate, through_prefect=False, as_of=at)
             done("evaluation tables rebuilt")
-        if self._server:
-            with stage("stopping the Prefect server") as done:
-                self._server.stop()
-                done("its runs are kept, `reengage up` shows them")
-
-    def _fresh_database(self) -> None:
-        """Only a simulated database is ever dropped: a demo must not cost anyone their data."""
-        from tasks.store import mode
-        from tasks.store.migrate import migrate
-
-        database = self.work.database
-        database.create_if_missing()
-        with database.transaction() as connection:
-            inspector = sa.inspect(connection)
-            schemas = set(inspector.get_schema_names()) - {"information_schema"}
-            is_ours = schemas <= {"public", *OUR_SCHEMAS} and not inspector.get_table_names("public")
-            if is_ours and "campaign" in schemas:
-                is_ours = connection.execute(self.work.queries["ledger/mode"]()).one().mode == "simulated"
-        if not is_ours:
-            raise DatabaseError(f"database {database.name} is not a demo's; drop or rename it first")
-        database.drop()
-        database.create_if_missing()
-        migrate(database, business_zone=str(self.work.settings.business_zone))
-        with database.transaction() as connection:
-            mode.settle(self.work, connection)
-
-    def _start_server(self) -> None:
-        """Start the Prefect server behind our back; its address must be in the environment before Prefect is read."""
-        from flows import server
-
-        self._port = server.free_port()
-        os.environ.update(server.environment(self.work.settings, self._port))
-        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
-        database = server.prefect_database(self.work.database)
-        self._server = server.start_prefect(self.work.settings, database, self._port)
-        self._ending.callback(self._server.stop)
 
     def _await_server(self) -> None:
         from flows import deployments, reengage, server
 
-        if not self._server:
-            return
         address = f"http://{server.LOOPBACK}:{self._port}"
-        if not server.answers(f"{address}/api/health"):
+        if self._server and not server.answers(f"{address}/api/health"):
             with stage("waiting for the Prefect server") as done:
                 self._server.wait_for(f"{address}/api/health")
                 done(address)
@@ -213,7 +210,7 @@ class Play:
         return [Delivered(row.channel, row.address, row.at) for row in rows]
 
     def _tell(self, story: Flow[..., Any], *, through_prefect: bool, **given: Any) -> Any:
-        return story(**given) if through_prefect and self._with_server else story.fn(**given)
+        return story(**given) if through_prefect and self._port else story.fn(**given)
 
     def _carry_out(self, flow_run_ids: list[str]) -> None:
         """Carry out the runs that the tick asked for in this process, as a worker would in one of its own."""
@@ -223,11 +220,10 @@ class Play:
             deployments.carry_out(reengage.reengage, flow_run_id)
 
 
-def shown(path: Any, settings: Settings) -> str:
+def shown(path: Path) -> str:
     """A path as short as it can be said."""
-    home = settings.home.resolve()
     resolved = path.resolve()
-    return str(resolved.relative_to(CHECKOUT)) if resolved.is_relative_to(CHECKOUT) else str(home / "shop")
+    return str(resolved.relative_to(CHECKOUT) if resolved.is_relative_to(CHECKOUT) else resolved)
 
 
 @contextlib.contextmanager
