@@ -16,6 +16,7 @@ from tasks.store.engine import ROLES, Database, Role, scrubbed
 MIGRATIONS = CHECKOUT / "sql" / "migrations"
 # One number for everyone who migrates, so that two processes started together do it once.
 MIGRATION_LOCK = 7_345_001
+_NO_PRIVILEGE = "42501"
 
 _applied = sa.Table(
     "migrations",
@@ -125,12 +126,18 @@ def _known(connection: sa.Connection) -> dict[str, str]:
 
 def _make_roles(database: Database) -> bool:
     """Make or refresh the two logins where the pipeline may; False where only an administrator may."""
-    with database.transaction() as connection:
-        may = connection.execute(_of_this_login(_roles.c.rolsuper | _roles.c.rolcreaterole)).scalar()
-        if not may:
+    try:
+        with database.transaction() as connection:
+            may = connection.execute(_of_this_login(_roles.c.rolsuper | _roles.c.rolcreaterole)).scalar()
+            if not may:
+                return False
+            for statement in role_statements(database, connection):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == _NO_PRIVILEGE:  # such as a login that somebody else made
             return False
-        for statement in role_statements(database, connection):
-            connection.exec_driver_sql(statement.replace("%", "%%"))
+        # Not the error itself: it repeats the statement, with a password.
+        raise DatabaseError(f"making the analyst's and the dashboard's logins: {scrubbed(error)}") from None
     return True
 
 
@@ -159,9 +166,9 @@ def role_statements(database: Database, connection: sa.Connection, *, administra
         known = connection.execute(
             sa.select(_roles.c.rolname).where(_roles.c.rolname == database.role_name(role))
         ).scalar()
-        login = (
-            f"login password '{database.role_password(role)}' nosuperuser nocreatedb nocreaterole connection limit 20"
-        )
+        # Without being asked roles may do none of this; only a superuser may say so again of one that is there.
+        modest = " nosuperuser nocreatedb nocreaterole" if superuser or not known else ""
+        login = f"login password '{database.role_password(role)}' connection limit 20{modest}"
         statements += [
             f"{'alter' if known else 'create'} role {name} {login}",
             f"alter role {name} set default_transaction_read_only = on",
