@@ -120,14 +120,17 @@ def preview(
 def check(work: Workspace, name: str, params: Mapping[str, Any] | None = None) -> list[Problem]:
     """What the database says against a segment under the analyst's login; no row of it is computed."""
     query = work.queries[f"segments/{name}"]
-    given = {param: _SAMPLES.get(declared.type, "1") for param, declared in query.params.items() if declared.required}
-    given.update(params or {})
     try:
-        values = _values(work, query, given, datetime.now(UTC))
+        values = _values(work, query, {**sample_values(query), **(params or {})}, datetime.now(UTC))
         with _as_analyst(work, query, SECONDS) as analyst:
             return describe(analyst, query, values)
     except SqlContractError as error:
         return list(error.problems)
+
+
+def sample_values(query: Query) -> dict[str, Any]:
+    """Stand-ins for parameters without a default, so that a file can be planned without a campaign or a page."""
+    return {name: _SAMPLES.get(declared.type, "1") for name, declared in query.params.items() if declared.required}
 
 
 def relations(query: Query) -> set[str]:
@@ -139,10 +142,18 @@ def fingerprint(query: Query, params: Mapping[str, Any]) -> str:
     """sha256 over the file and its parameters with defaults; what a run says about time is not part of it."""
     run_params = {"as_of", DELTA_PARAM}
     asked = {
-        name: params.get(name, declared.default) for name, declared in query.params.items() if name not in run_params
+        name: _canonical(params.get(name, declared.default))
+        for name, declared in query.params.items()
+        if name not in run_params
     }
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(query.path.read_bytes() + b"\0" + text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return str(Decimal(str(value)).normalize())  # 8, 8.0 and a default of 8 are one number
+    return value
 
 
 def describe(analyst: sa.Connection, query: Query, values: Mapping[str, Any]) -> list[Problem]:
@@ -178,7 +189,6 @@ _TYPE_NAMES = {
     1182: "date[]", 1185: "timestamptz[]", 1231: "numeric[]", 2951: "uuid[]", 3807: "jsonb[]",
 }  # fmt: skip
 
-# Stand-ins for parameters without a default, so that a file can be planned without a campaign.
 _SAMPLES: dict[str, Any] = {
     "int": 1, "bigint": 1, "smallint": 1, "numeric": Decimal(1), "double precision": 1.0, "real": 1.0,
     "boolean": True, "date": date(2026, 1, 1), "timestamptz": datetime(2026, 1, 1, tzinfo=UTC), "text": "1",

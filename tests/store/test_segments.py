@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import sqlalchemy as sa
 from config.settings import CHECKOUT
 from tasks.rules.errors import SqlContractError
 from tasks.store import segments
+from tasks.store.engine import Database
+from tasks.store.queries import Queries
 from tasks.store.workspace import Workspace
 
+QUERIES = Queries.load()
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 
 HEADER = """/*
@@ -77,6 +81,13 @@ def people(work: Workspace) -> list[tuple[str, str]]:
             ],
         )
     return given
+
+
+@pytest.fixture(scope="module")
+def dashboard(make_database: Callable[..., Database]) -> Iterator[sa.Engine]:
+    engine = make_database().role_engine("dashboard")
+    yield engine
+    engine.dispose()
 
 
 def staged(work: Workspace, *, read: Callable[[sa.Connection], Any] | None = None, **given: Any) -> Any:
@@ -157,6 +168,7 @@ def test_the_fingerprint_follows_file_and_parameters_and_not_the_time(work, writ
 
     assert first.sha256 == segments.fingerprint(query, {"as_of": "whenever", "country": None})
     assert first.sha256 != segments.fingerprint(query, {"country": "DE"})
+    assert segments.fingerprint(query, {"country": 8}) == segments.fingerprint(query, {"country": Decimal("8.0")})
     path = query.path
     path.write_text(path.read_text().replace("People for", "Folk for"))
     assert first.sha256 != segments.fingerprint(query, {})
@@ -268,3 +280,12 @@ select customer_id, at as anchor_at, '' as episode from customers
 where at < :as_of and exists (select 1 from facts.events as e where e.name = :country)""")
 
     assert segments.relations(work.queries["segments/people"]) == {"facts.purchase_days", "facts.events"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in QUERIES if name.startswith("dashboards/")))
+def test_a_dashboard_query_returns_what_its_header_promises(dashboard, name):
+    query = QUERIES[name]
+    values = query.values(**segments.sample_values(query))
+
+    with dashboard.connect() as connection:
+        assert [str(problem) for problem in segments.describe(connection, query, values)] == []
