@@ -22,11 +22,13 @@ from flows.commands import (
     pause,
     quarantine,
     rehearse,
+    run,
     sample,
     segment,
     sends,
     test,
     up,
+    why,
 )
 from flows.commands.console import errors
 
@@ -54,7 +56,10 @@ GROUPS = {
 COMMANDS = {
     "demo": demo.demo,
     "up": up.up,
+    "run": run.run,
     "dispatch": dispatch.dispatch,
+    "plan": run.plan,
+    "why": why.why,
     "pause": pause.pause,
     "resume": pause.resume,
     "ingest": ingest.ingest,

@@ -76,6 +76,25 @@ def begin(work: Workspace, flow: str, campaign: Campaign | None, as_of: datetime
         _finish(run, "completed", run.counts)
 
 
+@contextlib.contextmanager
+def rehearse(work: Workspace, campaign: Campaign, as_of: datetime | None) -> Iterator[tuple[Run, sa.Connection]]:
+    """A run that leaves nothing behind: everything in one transaction, rolled back at the end, no client opened.
+
+    Takes another moment also in a live database, and decides no mode.
+    """
+    at = mode.clock(work, as_of, writes=False)
+    digest = config_sha256(campaign)
+    with work.database.transaction() as connection:
+        stored = mode.peek(work, connection) or "live"
+        run_id = connection.execute(
+            work.queries["ledger/run_begin"](flow="reengage", campaign=campaign.name, as_of=at, config_sha256=digest)
+        ).scalar_one()
+        try:
+            yield Run(work, run_id, "reengage", campaign, at, stored, digest), connection
+        finally:
+            connection.rollback()
+
+
 def config_sha256(campaign: Campaign | None) -> str:
     """Fingerprint of a campaign as it was read, so that a decision names the rules it was made under (I20)."""
     text = campaign.model_dump_json() if campaign else ""

@@ -1,0 +1,133 @@
+"""`reengage run` and `reengage plan`: one campaign from choosing to sending, or what that would do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.console import All, AsOf, Json, console, show_rows, workspace
+
+if TYPE_CHECKING:
+    from config.campaign import Campaign
+    from tasks.store.workspace import Workspace
+
+Name = Annotated[str, typer.Argument(help="The campaign's name.", metavar="CAMPAIGN")]
+COLUMNS = ("what", "step", "channel", "reason", "people", "new")
+
+
+def run(
+    context: typer.Context,
+    campaign: Name,
+    as_of: AsOf = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; store and send nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Choose and plan, let the audiences follow, then hand over what is due of this campaign. Safe to run twice."""
+    from flows.reengage import reengage as story  # Prefect takes a second to import
+    from flows.story import using
+    from tasks import send
+    from tasks.rules.errors import Superseded
+    from tasks.store import mode
+
+    work = workspace(context)
+    moment = work.instant(as_of)
+    if dry_run:
+        _show_plan(work, work.campaign(campaign), moment, json=json, all_rows=True)
+        return
+    found = work.campaign(campaign)
+    at = mode.clock(work, moment)
+    sent = None
+    try:
+        with using(work):
+            if moment is not None:
+                # Simulated: what was due since the last run leaves first, as the dispatches in between would have
+                # sent it; nothing leaves before the run that decided it.
+                earlier = send.due(work, at, campaign)
+                counts = story.fn(campaign, as_of=at)
+                sent = send.due(work, at, campaign)
+                sent.counts += earlier.counts
+            else:
+                counts = story.fn(campaign)
+                sent = send.due(work, None, campaign)
+    except Superseded as why:
+        if not json:
+            console.print(str(why), markup=False)
+            return
+        counts = {}
+    rows = [*_counted(counts), *({"what": "dispatch", "reason": name, "people": n} for name, n in _sent(sent))]
+    title = f"{found.name} as of {at:%Y-%m-%d %H:%M} UTC"
+    show_rows(
+        rows,
+        COLUMNS[:-1],
+        title=title,
+        json=json,
+        all_rows=True,
+        arguments={"campaign": campaign, "as_of": at, "dry_run": False},
+    )
+
+
+def plan(context: typer.Context, campaign: Name, as_of: AsOf = None, json: Json = False, all_rows: All = False) -> None:
+    """Show what a run would do now: whom it enrols, what leaves on which channel, who gets nothing and why."""
+    work = workspace(context)
+    _show_plan(work, work.campaign(campaign), work.instant(as_of), json=json, all_rows=all_rows)
+
+
+def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, json: bool, all_rows: bool) -> None:
+    from tasks.plan import templates
+    from tasks.store import audiences, choosing, planning, runs
+
+    versions = templates(work, campaign).versions()
+    with runs.rehearse(work, campaign, as_of) as (rehearsal, connection):
+        chosen = choosing.choose(rehearsal, connection)
+        planned = planning.plan(rehearsal, connection, versions)
+        may_add = chosen.standing.is_on and not chosen.standing.is_held
+        pending = audiences.desire(work, connection, campaign, rehearsal.as_of, may_add=may_add)
+    rows = _counted({"choose": chosen.counts()})
+    for row in planned.rows:
+        what = {"planned": "message", "suppressed": "no message", "holdout": "held out"}.get(row["state"], row["state"])
+        rows.append({**row, "what": what, "new": row["changed"]})
+    if campaign.voucher:
+        rows.append({"what": "voucher", "reason": campaign.voucher.code, "people": planned.states.get("planned", 0)})
+    for audience in pending:
+        rows += [
+            {"what": f"audience {verb}", "channel": audience.platform, "people": people}
+            for verb, people in (("remove", audience.removes), ("add", audience.adds))
+            if people
+        ]
+    at = rehearsal.as_of
+    show_rows(
+        rows,
+        COLUMNS,
+        title=f"{campaign.name} as of {at:%Y-%m-%d %H:%M} UTC; nothing was stored",
+        json=json,
+        all_rows=all_rows,
+        arguments={"campaign": campaign.name, "as_of": at},
+    )
+
+
+def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The counts of a run as rows."""
+    chosen, rows = counts.get("choose", {}), []
+    if chosen:
+        rows.append({"what": "campaign", "reason": chosen["standing"]})
+        rows.append({"what": "found", "people": chosen["found"]})
+        rows.append({"what": "enrol", "reason": "treated", "people": chosen["enrolled"] - chosen["holdout"]})
+        rows.append({"what": "enrol", "reason": "holdout", "people": chosen["holdout"]})
+        rows += [{"what": "close", "reason": why, "people": n} for why, n in sorted(chosen["closed"].items())]
+    planned = counts.get("plan", {})
+    rows += [{"what": "message", "channel": way, "people": n} for way, n in sorted(planned.get("planned", {}).items())]
+    rows += [
+        {"what": "no message", "reason": why, "people": n} for why, n in sorted(planned.get("suppressed", {}).items())
+    ]
+    for what, people in sorted(counts.get("audiences", {}).items()):
+        platform, _, done = what.partition(" ")
+        rows.append(
+            {"what": "audience remove" if done == "removed" else "audience add", "channel": platform, "people": people}
+        )
+    return rows
+
+
+def _sent(sent: Any) -> list[tuple[str, int]]:
+    return sorted(sent.counts.items()) if sent else []
