@@ -1,0 +1,250 @@
+"""Ad audiences follow the segment under consent; buyers and whoever withdrew leave first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from tasks import choose, sync
+from tasks.platforms import factory
+from tasks.rules.errors import ModeError
+from tasks.rules.keyed import keyed_hash
+from tasks.store import runs
+from tests.planning_world import DAY, NOON, Shop, campaign
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def shop(make_workspace) -> Shop:
+    return Shop(make_workspace(mode="simulated"))
+
+
+def members(shop: Shop, platform: str = "meta") -> set[str]:
+    """Who the platform itself says is in, as hashes."""
+    found = shop.rows("select person_sha256 from outbox.audience_members where platform = :platform", platform=platform)
+    return {row["person_sha256"] for row in found}
+
+
+def calls(shop: Shop) -> list[tuple]:
+    found = shop.rows("select platform, verb, people from outbox.audience_calls order by call_id")
+    return [tuple(row.values()) for row in found]
+
+
+def hashed(*emails: str) -> set[str]:
+    return {hashlib.sha256(email.encode()).hexdigest() for email in emails}
+
+
+def dispatch_removals(shop: Shop, at) -> None:
+    with runs.begin(shop.work, "dispatch", None, at) as run:
+        sync.removals(run)
+
+
+def test_people_with_consent_and_contact_are_added_in_the_same_run(shop):
+    for customer in "123":
+        shop.lapses(customer)
+    shop.consents("1", "meta")
+    shop.consents("2", "email")
+    shop.consents("3", "meta", "withdrawn")
+
+    run = shop.run(campaign())
+
+    assert members(shop) == hashed("1@example.com")
+    assert run.counts["audiences"] == {"meta added": 1}
+
+
+def test_a_phone_number_is_contact_enough_and_nobody_without_contact_is_added(shop):
+    shop.lapses("1", email_canonical=None, phone_e164="+491701234567")
+    shop.lapses("2", email_canonical=None)
+    shop.consents("1", "meta")
+    shop.consents("2", "meta")
+
+    shop.run(campaign())
+
+    assert members(shop) == hashed("491701234567")
+
+
+def test_an_unchanged_audience_is_not_told_anything(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+
+    shop.run(campaign(), NOON + DAY)
+
+    assert calls(shop) == [("meta", "add", 1)]
+
+
+@pytest.mark.parametrize("reason", ["stop_event", "no_consent", "longest_stay", "campaign_ended", "suppressed_address"])
+def test_who_no_longer_belongs_there_leaves_in_the_next_run(shop, reason):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+    found, at = campaign(), NOON + DAY
+    if reason == "stop_event":
+        shop.buys("1", "2026-06-10")
+    if reason == "no_consent":
+        shop.consents("1", "meta", "withdrawn", at="2026-06-10")
+    if reason == "longest_stay":
+        at = NOON + 30 * DAY
+    if reason == "campaign_ended":
+        found = campaign(period={"end": "2026-06-09"})
+    if reason == "suppressed_address":
+        key = keyed_hash(shop.work.settings.suppression_key.get_secret_value(), "1@example.com")
+        shop._run("insert into core.suppressions values (:key, 'meta', 'marketing', 'asked', :at)",
+                  [{"key": key, "at": NOON}])  # fmt: skip
+
+    shop.run(found, at)
+
+    assert members(shop) == set()
+    (row,) = shop.rows("select * from campaign.audience_members")
+    assert (row["desired"], row["applied"], row["reason"], row["identity"]) == (False, False, reason, None)
+
+
+def test_a_buyer_leaves_with_the_next_dispatch_without_waiting_for_a_run(shop):
+    shop.lapses("1")
+    shop.lapses("2")
+    shop.consents("1", "meta")
+    shop.consents("2", "meta")
+    shop.run(shop.work.campaign("lapsing_customers"))
+    shop.buys("1", "2026-06-10")
+    shop.lapses("3")
+    shop.consents("3", "meta")
+
+    dispatch_removals(shop, NOON + DAY)
+
+    assert members(shop) == hashed("2@example.com")
+
+
+def test_people_of_a_deleted_campaign_leave_their_audiences(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+    shop._run("update campaign.audience_members set campaign = 'deleted'", [{}])
+
+    dispatch_removals(shop, NOON + HOUR)
+
+    assert members(shop) == set()
+
+
+def test_a_paused_campaign_adds_nobody_and_still_lets_people_go(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+    shop._run("insert into campaign.campaigns (campaign, state) values ('lapsing_customers', 'paused')", [{}])
+    shop.lapses("2")
+    shop.consents("2", "meta")
+    shop.consents("1", "meta", "withdrawn", at="2026-06-09")
+
+    shop.run(campaign(), NOON + HOUR)
+
+    assert members(shop) == set()
+    assert calls(shop) == [("meta", "add", 1), ("meta", "remove", 1)]
+
+
+def test_a_changed_contact_makes_a_new_member_of_the_same_person(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+    shop._run("update core.customers set email_canonical = 'new@example.com'", [{}])
+
+    shop.run(campaign(), NOON + HOUR)
+
+    assert members(shop) == hashed("new@example.com")
+    assert calls(shop) == [("meta", "add", 1), ("meta", "remove", 1), ("meta", "add", 1)]
+
+
+def test_every_removal_of_all_platforms_comes_before_the_first_addition(shop):
+    found = campaign(platforms=["meta", "tiktok"])
+    for customer in "12":
+        shop.lapses(customer)
+    for platform in ("meta", "tiktok"):
+        shop.consents("1", platform)
+    shop.run(found)
+    for platform in ("meta", "tiktok"):
+        shop.consents("1", platform, "withdrawn", at="2026-06-09")
+        shop.consents("2", platform)
+
+    shop.run(found, NOON + HOUR)
+
+    assert [verb for _, verb, _ in calls(shop)[2:]] == ["remove", "remove", "add", "add"]
+
+
+class Interrupted(Exception):
+    """Stands for a process that ends."""
+
+
+class EndsAfter:
+    """The outbox platform, whose caller ends after some calls."""
+
+    left = 2
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+
+    def add(self, audience: str, identities: Sequence[str]) -> None:
+        self.inner.add(audience, identities)
+        EndsAfter.left -= 1
+        if EndsAfter.left == 0:
+            raise Interrupted
+
+    def remove(self, audience: str, identities: Sequence[str]) -> None:
+        self.inner.remove(audience, identities)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_a_sync_that_ended_between_two_pages_goes_on_and_ends_equal(shop, monkeypatch):
+    for number in range(5):
+        shop.lapses(f"{number}")
+        shop.consents(f"{number}", "meta")
+    opened = factory.PLATFORMS["outbox"]
+    monkeypatch.setitem(factory.PLATFORMS, "outbox", lambda work, platform: EndsAfter(opened(work, platform)))
+    with runs.begin(shop.work, "reengage", campaign(), NOON) as run:
+        choose.members(run)
+        with pytest.raises(Interrupted):
+            sync.audiences(run, page=2)
+        applied = shop.rows("select customer_id from campaign.audience_members where applied")
+        assert len(applied) == 2  # the second page was told and not recorded
+
+        sync.audiences(run, page=2)
+
+    assert members(shop) == hashed(*(f"{number}@example.com" for number in range(5)))
+    assert [people for _, _, people in calls(shop)] == [2, 2, 2, 1]
+
+
+def google(shop: Shop, customer: str, country: str | None, **ads) -> None:
+    shop.lapses(customer, country=country)
+    shop.consents(customer, "google", **ads)
+
+
+def test_google_wants_both_ad_consents_of_people_in_europe_or_of_an_unknown_country(shop):
+    google(shop, "1", "DE", ad_user_data=True, ad_personalization=True)
+    google(shop, "2", "DE", ad_user_data=True, ad_personalization=False)
+    google(shop, "3", "DE")
+    google(shop, "4", None)
+    google(shop, "5", "US")
+
+    shop.run(campaign(platforms=["google"]))
+
+    assert members(shop, "google") == hashed("1@example.com", "5@example.com")
+
+
+def test_a_merged_person_is_a_member_once(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(campaign())
+    shop.customer("2")
+    shop.merges("1", "2")
+
+    shop.run(campaign(), NOON + HOUR)
+
+    assert members(shop) == hashed("2@example.com")
+
+
+def test_a_simulated_database_opens_no_other_client_than_the_outbox(shop):
+    with pytest.raises(ModeError, match="outbox only"):
+        factory.open_platform(shop.work, "meta", "meta", mode="simulated")
