@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -333,7 +333,7 @@ class Campaign(_Part):
         return self.time_zone or business_zone
 
 
-def _repeated(path: str, names: list[str]) -> list[Problem]:
+def _repeated(path: str, names: Sequence[str]) -> list[Problem]:
     return [Problem(path, f"{name} appears twice") for name in sorted({n for n in names if names.count(n) > 1})]
 
 

@@ -84,7 +84,8 @@ def _default(field: FieldInfo) -> Any:
     if field.is_required() or field.default is PydanticUndefined:
         return "(required)"
     # Through the field's own type, so that a duration reads 7d here as it does in the file.
-    return TypeAdapter(Annotated[field.annotation, field]).dump_python(field.default, mode="json")
+    kind: Any = Annotated[field.annotation, field]  # ty: ignore[invalid-type-form] - a type known at run time only
+    return TypeAdapter(kind).dump_python(field.default, mode="json")
 
 
 def _set_in(path: str, lines: Mapping[str, int]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from tasks.rules.cadence import due_slot
@@ -59,14 +61,18 @@ def reengage(campaign: str, slot: datetime, as_of: datetime | None) -> str:
     """Ask for the campaign's run. Safe to run twice: a slot has one run, and a new one only when that one failed."""
     given = {"campaign": campaign} | ({"as_of": as_of.isoformat()} if as_of else {})
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        run = run_deployment(
-            DEPLOYMENT,
-            parameters=given,
-            flow_run_name=campaign,
-            timeout=0,
-            tags=["reengage", campaign],
-            idempotency_key=f"{campaign}/{slot.isoformat()}/{attempt}",
-            as_subflow=False,
+        # Called from a step, which is not a coroutine, it answers with the run itself.
+        run = cast(
+            "FlowRun",
+            run_deployment(
+                DEPLOYMENT,
+                parameters=given,
+                flow_run_name=campaign,
+                timeout=0,
+                tags=["reengage", campaign],
+                idempotency_key=f"{campaign}/{slot.isoformat()}/{attempt}",
+                as_subflow=False,
+            ),
         )
         if run.state is None or not run.state.is_final():
             say(f"{campaign}: a run is under way for {slot.isoformat()}")

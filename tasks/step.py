@@ -38,7 +38,7 @@ def step(
     """Mark a function as a step. `retries` only where repeating is safe: never on what sends (finding 5)."""
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
-        as_task = task(
+        as_task = task(  # ty: ignore[no-matching-overload] - its overloads do not know ParamSpec
             discreet(function),
             task_run_name=name,
             tags=list(tags),
@@ -54,7 +54,7 @@ def step(
             if FlowRunContext.get() is None:
                 return function(*args, **kwargs)
             quoted = {name: _opaque(value) for name, value in kwargs.items()}
-            return as_task(*map(_opaque, args), **quoted)  # ty: ignore[invalid-argument-type]
+            return as_task(*map(_opaque, args), **quoted)
 
         return call
 

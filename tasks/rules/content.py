@@ -240,7 +240,7 @@ class _Compiled:
 class _Missing(StrictUndefined):
     """A value that is not there: false in a test, an error when shown."""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # ty: ignore[incompatible-method-override] - being false is the point
         return False
 
 

@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -207,7 +208,7 @@ def _run_pg_ctl(binaries: Path, data: Path, verb: str) -> None:
 
 def _run(command: list[Path | str]) -> str:
     """One program of the server as the server's user; its output goes to a file, which the server may inherit."""
-    who = {}
+    who: dict[str, Any] = {}
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}

@@ -41,7 +41,7 @@ class Database:
         role_urls: dict[Role, str] = {}
         for role, url in (("analyst", settings.analyst_url), ("dashboard", settings.dashboard_url)):
             if url:
-                role_urls[role] = _with_driver(url.get_secret_value())  # ty: ignore[invalid-assignment]
+                role_urls[role] = _with_driver(url.get_secret_value())
         if settings.database_url:
             return cls(settings.database_url.get_secret_value(), settings.home, role_urls)
         server = embedded.start(settings.home, settings.pg_bin)

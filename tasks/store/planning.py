@@ -67,7 +67,7 @@ class Way:
     step: str
     variant: str
     send_after_seconds: float
-    channels: list[str] = field(default_factory=list)
+    channels: Sequence[str] = field(default_factory=list)
     is_last_resort: bool = False
 
 
