@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.campaign import load_campaign, show_duration
-from config.errors import ConfigError
+from config.errors import ConfigError, Problem
 from config.sources import ENTITIES
 from config.suites import Expectation, Suite, load_suite
 from tasks.step import say, show_markdown, step
@@ -146,6 +146,7 @@ class _Planned:
     expected: str | None
     because: str
     expectation: dict[str, Any] | None
+    where: str = ""  # place in the suite's file
     tolerate: int = 0  # bad lines that are only noted
     age_at: datetime | None = None  # tell the observed moment as an age at this time
 
@@ -153,7 +154,7 @@ class _Planned:
 def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -> Iterator[_Planned]:
     source = work.sources.get(row.source)
     grouped = source is not None and source.group is not None
-    for entry in suite.expectations:
+    for place, entry in enumerate(suite.expectations):
         if not (entry.ungrouped and grouped):
             yield _Planned(
                 entry.type,
@@ -162,6 +163,7 @@ def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -
                 _expected(entry),
                 entry.because,
                 _as_given(entry),
+                f"{work.settings.folder('suites') / row.entity}.yaml: expectations.{place}",
                 entry.tolerate,
             )
     if suite.freshness and source is not None and source.fresh_within and row.lines_in:
@@ -223,8 +225,9 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
         warnings.simplefilter("ignore")
         import great_expectations as gx
 
-        # It tells of a temporary folder for pages we do not make.
-        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
+        # It tells of a folder for pages we do not make, and of mistakes that are told below.
+        for part in ("data_context.types.base", "core.expectation_suite"):
+            logging.getLogger(f"great_expectations.{part}").setLevel(logging.CRITICAL)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_postgres(
@@ -232,17 +235,7 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
         )
         try:
             asset = source.add_table_asset("load", table_name=f"checked_{load_id}", schema_name="raw")
-            suite = context.suites.add(
-                gx.ExpectationSuite(
-                    name="suite",
-                    # The number tells two expectations of one kind on one column apart.
-                    expectations=[
-                        {**entry.expectation, "meta": {"place": place}}
-                        for place, entry in enumerate(planned)
-                        if entry.expectation
-                    ],
-                )
-            )
+            suite = context.suites.add(gx.ExpectationSuite(name="suite", expectations=_understood(gx, planned)))
             definition = gx.ValidationDefinition(
                 name="load", data=asset.add_batch_definition_whole_table("all"), suite=suite
             )
@@ -252,6 +245,24 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
             source.get_execution_engine().close()
     by_place = {result.expectation_config.meta["place"]: result for result in found.results}
     return iter([by_place[place] for place in range(len(planned))])
+
+
+def _understood(gx: Any, planned: list[_Planned]) -> list[Any]:
+    """Each expectation as Great Expectations reads it; ConfigError names the one it does not understand."""
+    made = []
+    for place, entry in enumerate(planned):
+        # The number tells two expectations of one kind on one column apart.
+        given = {**(entry.expectation or {}), "meta": {"place": place}}
+        try:
+            # A type it does not know is logged and left out, so nothing made is a mistake too.
+            one = gx.ExpectationSuite(name="one", expectations=[given]).expectations
+            said = "" if one else "there is no such expectation"
+        except (ValueError, TypeError) as error:
+            one, said = [], str(error).replace("\n", " ")[:300]
+        if said:
+            raise ConfigError(Problem(entry.where, f"{entry.name}: {said}"))
+        made += one
+    return made
 
 
 def _finding(entry: _Planned, result: Any | None) -> Finding:

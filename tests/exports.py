@@ -46,12 +46,17 @@ class Exports:
         self.folder = folder / "shop"
         self.folder.mkdir()
         (self.folder / "sources.yaml").write_text(textwrap.dedent(sources), "utf-8")
-        (self.folder / "reengage.yaml").write_text(
-            f"mode: simulated\ncampaigns: {CHECKOUT}/config/campaigns\nsuites: {CHECKOUT}/config/suites\n"
-        )
+        self.work = make_workspace(config=self.folder)
+        self.configure(campaigns=CHECKOUT / "config" / "campaigns", suites=CHECKOUT / "config" / "suites")
         for name, text in files.items():
             (self.folder / name).write_text(text, "utf-8")
-        self.work = make_workspace(config=self.folder)
+
+    def configure(self, **folders: Path) -> None:
+        """Write reengage.yaml anew, with these folders, and read everything again."""
+        lines = ["mode: simulated", *(f"{name}: {path}" for name, path in folders.items())]
+        (self.folder / "reengage.yaml").write_text("\n".join(lines) + "\n")
+        self.work.settings.__dict__.pop("pipeline", None)
+        self.work.__dict__.pop("sources", None)
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Put a file beside sources.yaml."""

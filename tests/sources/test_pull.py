@@ -408,7 +408,7 @@ def test_ids_that_are_numbers_need_the_mapping_to_say_how_to_write_them(exports)
     (shop.folder / "sources.yaml").write_text(
         mapping.replace("customer_id: customer_id", "customer_id: {column: customer_id, number: '00000'}")
     )
-    del shop.work.__dict__["sources"]
+    del shop.work.sources
     [load] = shop.pull()
 
     assert load.state == "merged"

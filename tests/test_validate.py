@@ -1,0 +1,382 @@
+"""The data gate: a load that breaks its suite is held with the campaigns that read it, and nothing of it is a fact."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from config.errors import ConfigError
+from config.settings import CHECKOUT
+from config.sources import ENTITIES
+from config.suites import load_suite
+from tasks import pull, validate
+from tasks.rules.errors import GateError
+from tasks.store import gate
+from tests.exports import AS_OF, Exports
+from tests.store.landing import GOOD
+
+SUITES = CHECKOUT / "config" / "suites"
+MANY = 400  # lines of a load that is broken on purpose
+
+
+def _mapping(entity: str, extra: str = "") -> str:
+    columns = ", ".join(f"{name}: {name}" for name in ENTITIES[entity].columns)
+    return f"""
+    sources:
+      export:
+        kind: file
+        entity: {entity}
+        place: export_*.csv
+        {extra}
+        columns: {{{columns}}}
+    """
+
+
+def _line(entity: str, number: int) -> dict[str, str]:
+    """A good line of an entity with a key of its own and a customer that is known."""
+    return (
+        GOOD[entity] | {ENTITIES[entity].key: f"K{number}"} | ({"customer_id": "C1"} if _has_customer(entity) else {})
+    )
+
+
+def _has_customer(entity: str) -> bool:
+    return "customer_id" in ENTITIES[entity].columns and entity not in ("customers", "messages")
+
+
+def _csv(entity: str, lines: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(ENTITIES[entity].columns), restval="")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+@pytest.fixture
+def export(tmp_path, make_workspace) -> Callable[..., Exports]:
+    """A source of one entity, a known customer, a campaign on purchases and one whose goal is an event."""
+
+    def make(entity: str, extra: str = "") -> Exports:
+        shop = Exports(tmp_path, make_workspace, _mapping(entity, extra))
+        campaigns = shop.folder / "campaigns"
+        shutil.copytree(CHECKOUT / "config" / "campaigns" / "lapsing_customers", campaigns / "lapsing_customers")
+        shutil.copytree(campaigns / "lapsing_customers", campaigns / "signups")
+        file = campaigns / "signups" / "campaign.yaml"
+        file.write_text(file.read_text().replace("goal: {event: purchase}", "goal: {event: signed_up}"))
+        shop.configure(suites=SUITES)
+        with shop.work.database.transaction() as connection:
+            connection.execute(sa.text("insert into core.customers (customer_id) values ('C1')"))
+        return shop
+
+    return make
+
+
+def _deliver(shop: Exports, entity: str, lines: list[dict[str, str]], name: str = "1", as_of=AS_OF) -> pull.Load:
+    shop.write(f"export_{name}.csv", _csv(entity, lines))
+    return shop.pull("export", as_of)[-1]
+
+
+def _failed(shop: Exports, load: pull.Load) -> set[tuple[str, str | None]]:
+    of_load = f"load_id = {load.load_id} and outcome = 'failed'"
+    return set(shop.all(f"select expectation, column_name from raw.validations where {of_load}"))
+
+
+def _held(shop: Exports) -> list[str]:
+    return [name for (name,) in shop.all("select campaign from campaign.holds order by campaign")]
+
+
+@pytest.mark.parametrize("entity", list(ENTITIES))
+def test_a_good_load_of_every_entity_passes_and_merges(export, entity):
+    shop = export(entity)
+
+    load = _deliver(shop, entity, [_line(entity, number) for number in range(20)])
+
+    assert (load.state, load.accepted) == ("merged", 20)
+    assert _held(shop) == []
+    outcomes = dict(shop.all("select expectation, min(outcome) from raw.validations group by 1"))
+    assert outcomes.pop("volume") == "not_enough_history"
+    assert set(outcomes.values()) == {"passed"}
+
+
+def _breakable(entity: str) -> list[tuple[str, str]]:
+    """Expectations of a suite that bad lines can break, and that hold the load when they do."""
+    return [
+        (entry.type, entry.kwargs["column"])
+        for entry in load_suite(SUITES, entity).expectations
+        if entry.severity == "critical" and "column" in entry.kwargs
+    ]
+
+
+def _broken(entity: str, expectation: str, column: str) -> list[dict[str, str]]:
+    """A load two thirds of which break one expectation."""
+    lines = [_line(entity, number) for number in range(MANY)]
+    for number in range(MANY):
+        if number % 3:
+            _break(lines[number], number, entity, expectation, column)
+    return lines
+
+
+def _break(line: dict[str, str], number: int, entity: str, expectation: str, column: str) -> None:
+    if column == "customer_known":
+        line["customer_id"] = f"unknown-{number}"
+    elif column == "verdict":
+        line[ENTITIES[entity].key] = ""
+    elif expectation == "expect_column_values_to_not_be_null":
+        line[column] = ""
+    elif expectation == "expect_column_values_to_be_in_set":
+        line[column] = "something else"
+    elif expectation == "expect_column_values_to_be_between":
+        line[column] = "1985-01-01T00:00:00Z" if ENTITIES[entity].columns[column] == "time" else "9999999"
+    elif expectation == "expect_column_values_to_be_unique":
+        line[column] = "K1"
+    else:
+        pytest.fail(f"{expectation} of {entity} has no test that breaks it")
+
+
+@pytest.mark.parametrize(("expectation", "column"), _breakable("purchases"))
+def test_every_broken_expectation_of_purchases_holds_the_load_and_the_campaigns(export, expectation, column):
+    shop = export("purchases")
+
+    load = _deliver(shop, "purchases", _broken("purchases", expectation, column))
+
+    assert load.state == "held"
+    assert (expectation, column) in _failed(shop, load)
+    assert f"{expectation}({column})" in load.reason
+    assert _held(shop) == ["lapsing_customers", "signups"]
+    assert shop.all("select count(*) from core.purchases") == [(0,)]
+
+
+@pytest.mark.parametrize("entity", [entity for entity in ENTITIES if entity != "purchases"])
+def test_every_broken_expectation_of_every_other_entity_holds_the_load(export, entity):
+    shop = export(entity)
+    wanted = _breakable(entity)
+    lines = [_line(entity, number) for number in range(MANY)]
+    for expectation, column in wanted:
+        # Empty values in one third of the lines, wrong ones in the second, repeated keys in the last; all unknown.
+        third = {"expect_column_values_to_not_be_null": 0, "expect_column_values_to_be_unique": 2}.get(expectation, 1)
+        for number in range(MANY):
+            if number % 3 == third or (column == "customer_known" and number % 3):
+                _break(lines[number], number, entity, expectation, column)
+
+    load = _deliver(shop, entity, lines)
+
+    assert load.state == "held"
+    assert _failed(shop, load) >= set(wanted)
+
+
+@pytest.mark.parametrize("entity", ["purchases", "ads"])
+def test_a_column_that_is_gone_holds_the_load(export, entity):
+    shop = export(entity)
+    shop.write("export_1.csv", _csv(entity, [_line(entity, 1)]))
+    source = shop.work.sources["export"]
+    [(load_id, fits)] = pull._land_files(shop.work, "export", source, AS_OF)
+    assert fits
+    with shop.work.database.transaction() as connection:
+        gate.check(connection, shop.work.queries, load_id, "key")
+        connection.execute(sa.text(f"alter table raw.checked_{load_id} drop column {ENTITIES[entity].key}"))
+
+    verdict = validate.load(shop.work, load_id, AS_OF)
+
+    assert not verdict.passed
+    assert "expect_table_columns_to_match_set" in {finding.expectation for finding in verdict.failures}
+
+
+def test_a_campaign_is_held_by_what_its_segment_stop_event_or_goal_reads_and_by_nothing_else(export):
+    shop = export("events")
+
+    assert validate.readers(shop.work, "purchases") == ["lapsing_customers", "signups"]
+    assert validate.readers(shop.work, "events") == ["signups"]
+    assert validate.readers(shop.work, "visits") == []
+
+    # A campaign that cannot be read may read anything.
+    (shop.folder / "campaigns" / "signups" / "campaign.yaml").write_text("segment: [")
+    assert validate.readers(shop.work, "visits") == ["signups"]
+
+
+def test_a_held_load_of_events_holds_only_the_campaign_whose_goal_is_an_event(export):
+    shop = export("events")
+
+    load = _deliver(shop, "events", _broken("events", "expect_column_values_to_not_be_null", "name"))
+
+    assert load.state == "held"
+    assert _held(shop) == ["signups"]
+
+
+def test_an_old_load_is_not_fresh(export):
+    shop = export("purchases", "fresh_within: 36h")
+    good = [_line("purchases", number) | {"purchased_at": "2026-05-31T10:00:00Z"} for number in range(20)]
+
+    assert _deliver(shop, "purchases", good, "1", datetime(2026, 6, 1, 22, tzinfo=UTC)).state == "merged"
+    late = [line | {"order_id": f"L{line['order_id']}"} for line in good]
+    load = _deliver(shop, "purchases", late, "2", datetime(2026, 6, 1, 22, 1, tzinfo=UTC))
+
+    assert (load.state, load.reason) == ("held", "freshness(purchased_at): 36.0 h old")
+    assert _held(shop) == ["lapsing_customers", "signups"]
+
+
+def _volumes(shop: Exports, *lines: int) -> list[pull.Load]:
+    loads, number = [], 0
+    for count in lines:
+        batch = [_line("purchases", number + position) for position in range(count)]
+        number += count
+        loads.append(_deliver(shop, "purchases", batch, f"{len(loads):03d}"))
+    return loads
+
+
+def test_a_load_is_measured_against_the_median_of_the_last_loads_once_there_are_three(export):
+    shop = export("purchases")
+
+    loads = _volumes(shop, 1000, 10, 300, 0, 300, 300, 119, 120, 1201, 300)
+
+    # Fewer than three before: anything passes. Then 40 % to 400 % of the median of those that were merged.
+    assert [load.state for load in loads] == [
+        "merged", "merged", "merged", "held", "merged", "merged", "held", "merged", "held", "merged",
+    ]  # fmt: skip
+    assert loads[3].reason == "volume: 0"
+    assert shop.all(
+        f"select expected from raw.validations where expectation = 'volume' and load_id = {loads[8].load_id}"
+    )[0] == ("120 to 1,200 lines (median 300 of 6 loads)",)
+
+
+def test_small_loads_may_differ_by_a_few_lines_but_not_be_empty(export):
+    shop = export("purchases")
+
+    assert [load.state for load in _volumes(shop, 3, 3, 3, 60, 1, 0)] == [*["merged"] * 5, "held"]
+
+
+def test_a_held_load_is_checked_again_and_merged_once_it_passes(export, tmp_path):
+    shop = export("events")
+    lines = [_line("events", number) | {"customer_id": f"N{number}"} for number in range(MANY)]
+    load = _deliver(shop, "events", lines)
+    assert (load.state, load.reason) == ("held", "expect_column_values_to_be_in_set(customer_known): 400 of 400")
+    with shop.work.database.transaction() as connection:
+        connection.execute(
+            sa.text("insert into core.customers (customer_id) select 'N' || n from generate_series(0, 399) as n")
+        )
+
+    [again] = shop.pull("export")
+
+    assert (again.load_id, again.state, again.accepted) == (load.load_id, "merged", 400)
+    assert _held(shop) == []
+
+
+def test_a_held_load_that_a_person_releases_is_merged_and_lets_the_campaigns_go(export):
+    shop = export("purchases")
+    load = _deliver(shop, "purchases", _broken("purchases", "expect_column_values_to_not_be_null", "customer_id"))
+    assert load.state == "held"
+    [still] = shop.pull("export")
+    assert still.state == "held"
+
+    released = pull.release(shop.work, load.load_id)
+
+    assert (released.state, released.accepted, released.quarantined) == ("merged", MANY // 2, MANY // 2)
+    assert _held(shop) == []
+    assert shop.all("select released_at is not null from raw.loads") == [(True,)]
+    with pytest.raises(GateError, match="is merged; only held and failed loads"):
+        pull.release(shop.work, load.load_id)
+    with pytest.raises(GateError, match="does not exist"):
+        pull.release(shop.work, 9999)
+
+
+def test_the_hold_of_an_extract_that_could_not_be_read_can_be_ended_by_a_person(export):
+    shop = export("purchases")
+    shop.write("export_1.csv", "order_id\n1\n")
+    [load] = shop.pull("export")
+    assert _held(shop) == ["lapsing_customers", "signups"]
+
+    assert pull.release(shop.work, load.load_id).state == "failed"
+    assert _held(shop) == []
+
+
+def test_a_warning_and_a_few_bad_lines_are_noted_and_hold_nothing(export):
+    shop = export("purchases")
+    lines = [_line("purchases", number) | {"customer_id": f"N{number}"} for number in range(60)]
+    for line in lines[:5]:
+        line["amount"] = ""
+
+    load = _deliver(shop, "purchases", lines)
+
+    assert (load.state, load.accepted, load.quarantined) == ("merged", 55, 5)
+    noted = shop.all("select expectation, column_name from raw.validations where outcome = 'warned' order by 1, 2")
+    assert ("expect_column_values_to_be_in_set", "customer_known") in noted
+    assert ("expect_column_values_to_not_be_null", "amount") in noted
+
+
+def test_an_analyst_may_change_the_suite(export, tmp_path):
+    shop = export("purchases")
+    shutil.copytree(SUITES, shop.folder / "suites")
+    shop.configure()
+    mine = {
+        "volume": None,
+        "expectations": [
+            {
+                "type": "expect_column_values_to_match_regex",
+                "kwargs": {"column": "order_id", "regex": "^B", "mostly": 0.5},
+                "because": "our order numbers begin with B",
+            }
+        ],
+    }
+    (shop.folder / "suites" / "purchases.yaml").write_text(yaml.safe_dump(mine))
+
+    load = _deliver(shop, "purchases", [_line("purchases", number) for number in range(20)])
+
+    assert (load.state, load.reason) == ("held", "expect_column_values_to_match_regex(order_id): 20 of 20")
+
+
+def test_no_value_of_a_row_is_kept_with_the_results(export):
+    shop = export("customers")
+    lines = [_line("customers", number) | {"email": f"canary{number}@example.com"} for number in range(MANY)]
+    for line in lines[: MANY // 2]:
+        line["customer_id"] = "canary-key"
+    (shop.folder / "suites").mkdir()
+    suite = yaml.safe_load((SUITES / "customers.yaml").read_text())
+    suite["expectations"] += [
+        {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "email", "regex": "^x"}},
+        {"type": "expect_column_max_to_be_between", "kwargs": {"column": "updated_at", "max_value": "1999-01-01"}},
+        {"type": "expect_column_distinct_values_to_be_in_set", "kwargs": {"column": "email", "value_set": ["a"]}},
+        {"type": "expect_column_most_common_value_to_be_in_set", "kwargs": {"column": "email", "value_set": ["a"]}},
+    ]
+    (shop.folder / "suites" / "customers.yaml").write_text(yaml.safe_dump(suite))
+    shop.configure()
+
+    load = _deliver(shop, "customers", lines)
+
+    assert load.state == "held"
+    kept = str(shop.all("select * from raw.validations")) + str(shop.all("select reason, report from raw.loads"))
+    kept += str(shop.all("select reason from campaign.holds"))
+    assert "expect_column_most_common_value_to_be_in_set" in kept
+    assert "canary" not in kept
+
+
+def test_a_load_is_validated_as_of_the_run_and_not_by_the_clock(export):
+    shop = export("purchases", "fresh_within: 2d")
+    lines = [_line("purchases", number) | {"purchased_at": "2020-01-01T00:00:00Z"} for number in range(3)]
+
+    load = _deliver(shop, "purchases", lines, as_of=datetime(2020, 1, 2, tzinfo=UTC) + timedelta(hours=20))
+
+    assert load.state == "merged"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": "expect_column_values_to_be_lovely", "kwargs": {"column": "order_id"}},
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"colum": "order_id"}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "mostly": 7}},
+    ],
+)
+def test_a_suite_that_great_expectations_does_not_understand_is_a_configuration_error_with_its_path(export, wrong):
+    shop = export("purchases")
+    shutil.copytree(SUITES, shop.folder / "suites")
+    good = {"type": "expect_column_to_exist", "kwargs": {"column": "order_id"}}
+    (shop.folder / "suites" / "purchases.yaml").write_text(yaml.safe_dump({"expectations": [good, wrong]}))
+    shop.configure()
+
+    with pytest.raises(ConfigError, match=r"purchases\.yaml: expectations\.1"):
+        _deliver(shop, "purchases", [_line("purchases", 1)])
