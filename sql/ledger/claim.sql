@@ -90,24 +90,32 @@ candidates as materialized (
         and not exists (select from campaign.holds where holds.campaign = sends.campaign)
 ),
 
--- Where each person can be reached now, per channel of this step; a channel that refused this message is out.
-reachable as materialized (
+-- Where each person can be reached now, asked with the same function as planning asks.
+reached as materialized (
     select
-        candidates.send_key, ways.channel, ways.provider, ways.place, reach.address, reach.address_hmac,
-        ways.channel = candidates.channel as is_planned,
-        reach.bases && ways.bases as has_consent,
-        reach.is_suppressed,
-        refused.reason as refusal
+        candidates.send_key, reach.channel, reach.bases, reach.address, reach.address_hmac, reach.is_suppressed
     from candidates
     cross join lateral campaign.reach(
         candidates.person_id, candidates.ids, candidates.at, candidates.purpose,
         cast(:inner_pad as bytea), cast(:outer_pad as bytea)
     ) as reach
+),
+
+-- The channels of this step; one that refused this message is out.
+reachable as materialized (
+    select
+        candidates.send_key, ways.channel, ways.provider, ways.place, reached.address, reached.address_hmac,
+        ways.channel = candidates.channel as is_planned,
+        reached.bases && ways.bases as has_consent,
+        reached.is_suppressed,
+        refused.reason as refusal
+    from candidates
+    inner join reached on reached.send_key = candidates.send_key
     inner join ways
         on ways.campaign = candidates.campaign
         and ways.step = candidates.step_no
         and ways.variant = case when candidates.has_test then candidates.variant else 'control' end
-        and ways.channel = reach.channel
+        and ways.channel = reached.channel
         and (ways.channel = candidates.channel or not candidates.is_sub_step)
     left join lateral (
         select coalesce(attempts.reason, 'refused') as reason
@@ -149,10 +157,7 @@ zoned as materialized (
         case
             when
                 coalesce(cardinality(customers.time_zones), 0) > 0
-                and not exists (
-                    select from unnest(customers.time_zones) as zone
-                    where not exists (select from campaign.zones where zones.name = zone)
-                )
+                and customers.time_zones <@ (select array_agg(zones.name) from campaign.zones)
                 then customers.time_zones
             when
                 candidates.unknown_zone is not null
@@ -180,6 +185,7 @@ nights as materialized (
 ),
 
 -- The moment a cap leaves room again: its n-th newest message leaves the rolling period. What is in doubt counts.
+-- (States are excluded rather than listed: PostgreSQL 18 would otherwise walk the index on states.)
 capped as materialized (
     select candidates.send_key, max(counted.at + make_interval(secs => cap.seconds)) as free_at
     from candidates
@@ -190,7 +196,7 @@ capped as materialized (
         from campaign.sends as others
         where
             others.customer_id = any(candidates.ids)
-            and others.state in ('in_flight', 'unknown', 'accepted', 'abandoned')
+            and others.state not in ('planned', 'retry_wait', 'rejected', 'suppressed', 'cancelled', 'expired')
             and (cap.channel is null or others.channel = cap.channel)
             and coalesce(others.accepted_at, others.claimed_at)
             > candidates.at - make_interval(secs => cap.seconds)
@@ -210,7 +216,7 @@ spaced as materialized (
     from candidates
     inner join campaign.sends as earlier
         on earlier.enrolment_id = candidates.enrolment_id
-        and earlier.state in ('in_flight', 'unknown', 'accepted', 'abandoned')
+        and earlier.state not in ('planned', 'retry_wait', 'rejected', 'suppressed', 'cancelled', 'expired')
         and cast(split_part(earlier.step, '.', 1) as int) < candidates.step_no
     group by candidates.send_key
 ),

@@ -38,52 +38,61 @@ running as materialized (
 ),
 
 due as materialized (
-    select
-        sends.send_key, sends.customer_id, sends.priority, sends.not_before, clock.is_simulated,
-        case
-            when not clock.is_simulated then clock.at
-            when greatest(sends.not_before, sends.planned_at) > running.played_until
-                then greatest(sends.not_before, sends.planned_at)
-            else clock.at
-        end as moment
+    select send_key, customer_id, campaign, priority, not_before, planned_at
     from campaign.sends
-    inner join running on running.campaign = sends.campaign
-    cross join clock
     where
-        sends.state in ('planned', 'retry_wait')
-        and sends.not_before <= clock.at
-        and sends.planned_at <= clock.at
-        and sends.channel <> all(cast(:resting as text[]))
+        state in ('planned', 'retry_wait')
+        and not_before <= (select at from clock)
+        and planned_at <= (select at from clock)
+        and campaign = any(array(select campaign from running))
+        and channel <> all(cast(:resting as text[]))
         -- Steps leave in order, one at a time (A2b).
-        and not exists (
-            select from campaign.sends as earlier
-            where
-                earlier.enrolment_id = sends.enrolment_id
-                and earlier.state in ('planned', 'retry_wait', 'in_flight')
-                and cast(split_part(earlier.step, '.', 1) as int) < cast(split_part(sends.step, '.', 1) as int)
+        and not (
+            cast(split_part(step, '.', 1) as int) > 1
+            and exists (
+                select from campaign.sends as earlier
+                where
+                    earlier.enrolment_id = sends.enrolment_id
+                    and earlier.state in ('planned', 'retry_wait', 'in_flight')
+                    and cast(split_part(earlier.step, '.', 1) as int) < cast(split_part(sends.step, '.', 1) as int)
+            )
         )
     order by
-        case when cast(:at as timestamptz) is not null then greatest(sends.not_before, sends.planned_at) end,
-        sends.priority desc, sends.not_before
+        case when cast(:at as timestamptz) is not null then not_before end,
+        priority desc,
+        not_before
     limit cast(:batch as int)
     for update of sends skip locked
 ),
 
 first_of_person as materialized (
     select distinct on (person.customer_id)
-        due.send_key, due.is_simulated, due.moment, person.customer_id as person_id
+        due.send_key, person.customer_id as person_id,
+        case
+            when greatest(due.not_before, due.planned_at) > running.played_until
+                then greatest(due.not_before, due.planned_at)
+            else greatest(clock.at, running.played_until)
+        end as moment
     from due
+    inner join running on running.campaign = due.campaign
+    cross join clock
     cross join lateral campaign.person(due.customer_id) as person
-    order by person.customer_id, due.moment, due.priority desc, due.not_before, due.send_key
+    order by
+        person.customer_id,
+        case when clock.is_simulated then due.not_before end,
+        due.priority desc,
+        due.not_before,
+        due.send_key
 ),
 
 held_alone as materialized (
     select
-        send_key, is_simulated, moment,
+        send_key, moment,
         pg_try_advisory_xact_lock(7345002, hashtext(person_id)) as is_alone
     from first_of_person
 )
 
-select send_key, case when is_simulated then moment end as moment
+select held_alone.send_key, case when clock.is_simulated then held_alone.moment end as moment
 from held_alone
-where is_alone
+cross join clock
+where held_alone.is_alone

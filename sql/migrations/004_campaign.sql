@@ -131,10 +131,10 @@ create table campaign.sends (
     run_id bigint                                       -- no foreign key: it would cost a look-up per row
 );
 create index sends_due on campaign.sends (priority desc, not_before) where state in ('planned', 'retry_wait');
+create index sends_played on campaign.sends (not_before, priority desc) where state in ('planned', 'retry_wait');
 create index sends_expiring on campaign.sends (expires_at) where state in ('planned', 'retry_wait');
 create index sends_open on campaign.sends (state) where state in ('in_flight', 'unknown');
-create index sends_counted on campaign.sends (customer_id)
-where state in ('in_flight', 'unknown', 'accepted', 'abandoned');
+create index on campaign.sends (customer_id);
 create index on campaign.sends (customer_id, channel, accepted_at) where accepted_at is not null;
 create index on campaign.sends (enrolment_id);
 create index on campaign.sends (campaign, state);
@@ -289,6 +289,11 @@ create function campaign.reach(
 returns table (channel text, bases text[], address text, address_hmac text, is_suppressed boolean)
 language sql stable
 as $$
+    with consented as materialized (
+        select in_force.channel, in_force.bases
+        from campaign.consents_in_force(ids, at, wanted_purpose) as in_force
+    )
+
     select
         ways.channel,
         coalesce(consented.bases, '{}'),
@@ -327,7 +332,7 @@ as $$
             )
         from (values ('push'), ('webpush')) as tokens (channel)
     ) as ways
-    left join campaign.consents_in_force(ids, at, wanted_purpose) as consented on consented.channel = ways.channel
+    left join consented on consented.channel = ways.channel
 $$;
 
 -- What ends a sequence or counts as its goal (A23), in [since, until]: a counted purchase, or an event whose
