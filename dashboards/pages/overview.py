@@ -66,7 +66,8 @@ def page() -> None:
         else:
             _standing(people)
             _attributed(read, name, campaign, hours, people)
-            _difference(read, name, campaign, hours, measured)
+            is_anyone_reached = "reached" in set(people["standing"])
+            _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
         _open(read, name, measured)
         _audiences(read, name)
         _gate(read, measured)
@@ -187,7 +188,7 @@ def _bar(by_standing: pd.Series) -> None:
         alt.Chart(rows)
         .mark_bar(height=22)
         .encode(
-            x=alt.X("people:Q", stack="zero", axis=None),
+            x=alt.X("people:Q", stack="zero", axis=None, scale=alt.Scale(domain=[0, int(by_standing.sum())])),
             color=alt.Color(
                 "standing:N",
                 scale=alt.Scale(domain=list(rows["standing"]), range=colours),
@@ -317,7 +318,9 @@ def _by_day(days: pd.DataFrame, hours: int) -> None:
 # -------------------------------------------------------------------------- did it make a difference (incremental)
 
 
-def _difference(read: Read, name: str, campaign: Campaign | None, hours: int, measured: pd.Series) -> None:
+def _difference(
+    read: Read, name: str, campaign: Campaign | None, hours: int, measured: pd.Series, *, is_anyone_reached: bool
+) -> None:
     st.subheader("Did it make a difference?")
     arms = read("arms", campaign=name, hours=hours)
     version = _version(arms)
@@ -343,7 +346,10 @@ def _difference(read: Read, name: str, campaign: Campaign | None, hours: int, me
     effect = newcombe(
         int(treated["conversions"]), int(treated["people"]), int(held["conversions"]), int(held["people"])
     )
-    _verdict(effect, campaign)
+    if is_anyone_reached:
+        _verdict(effect, campaign)
+    else:
+        st.info("Nobody of the treated has been reached yet, so whatever differs below is chance.")
     revenue = read("arms_revenue", campaign=name, hours=hours)
     revenue = revenue[revenue["experiment_version"] == version]
     _table(
@@ -356,7 +362,7 @@ def _difference(read: Read, name: str, campaign: Campaign | None, hours: int, me
             for arm, row in (("treated", treated), ("holdout", held))
         ],
     )  # fmt: skip
-    _revenue(revenue, treated, held)
+    _revenue(revenue, treated, held, _main_currency(campaign))
     if maturing:
         until = words.moment(measured["as_of"], measured["business_zone"])
         st.caption(f"{words.count(maturing)} people are still maturing as of {until} and are not counted yet.")
@@ -396,9 +402,9 @@ def _verdict(effect: Interval, campaign: Campaign | None) -> None:
         )
 
 
-def _revenue(revenue: pd.DataFrame, treated: pd.Series, held: pd.Series) -> None:
+def _revenue(revenue: pd.DataFrame, treated: pd.Series, held: pd.Series, main: str | None) -> None:
     rows = []
-    for currency in sorted(set(revenue["currency"])):
+    for currency in sorted(set(revenue["currency"]), key=lambda currency: (currency != main, currency)):
         part = revenue[revenue["currency"] == currency].set_index("arm")
         sides = [_paired(part, arm, row) for arm, row in (("treated", treated), ("holdout", held))]
         if min(side.after.n for side in sides) < 2:

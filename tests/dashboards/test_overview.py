@@ -229,6 +229,7 @@ def test_people_without_consent_are_told_in_words_and_nothing_is_measured_as_zer
     assert _tables(page)["Why"]["No consent on any channel"][0] == "27"
     assert "No data: nobody has been reached" in _said(page)
     assert "no consent on any channel (27 people)" in _said(page)
+    assert "whatever differs below is chance" in _said(page)
     assert "Rate" not in shown
     assert "Purchases" not in shown
 
