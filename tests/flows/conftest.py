@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from flows import server as prefect_server
 from flows.commands import demo
 from flows.story import using
 from tasks.store import embedded
+from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
 
 # A person nobody could invent by chance: whatever of them turns up in Prefect's database has leaked.
@@ -72,6 +73,12 @@ def talking_to(prefect: PrefectServer) -> Iterator[PrefectServer]:
     }
     with prefect_settings.temporary_settings(changed):
         yield prefect
+
+
+@pytest.fixture
+def server_url(make_database: Callable[..., Database]) -> str:
+    """Address of a fresh migrated database."""
+    return make_database().url.render_as_string(hide_password=False)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def seen(played: Played) -> dict[str, Any]:
     deadline = time.monotonic() + SEEN_WITHIN
     while True:
         with get_client(sync_client=True) as client:
-            flows = {run.id: run for run in client.read_flow_runs()}
+            flows = {run.id: run for run in client.read_flow_runs() if not run.auto_scheduled}
             tasks = client.read_task_runs(limit=200)
             artifacts = client._client.post("/artifacts/filter", json={"limit": 200}).json()
         ended = [task for task in tasks if task.state and task.state.is_final()]
