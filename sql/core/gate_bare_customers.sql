@@ -14,7 +14,12 @@ select
     cast(:as_of as timestamptz),
     cast(:load_id as bigint)
 from checked
-where verdict = 'accepted' and customer_id is not null and customer_known is not true
+where
+    -- older versions count, too: who is known must not hang on what came first
+    (verdict in ('accepted', 'duplicate') or reason = 'conflicting_version')
+    and customer_id is not null
+    and customer_known is not true
+    and not starts_with(customer_id, 'guest:')  -- described by their checkouts: core/guests_described
 group by customer_id
 order by customer_id
 on conflict (customer_id) do nothing

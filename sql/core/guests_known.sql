@@ -6,7 +6,9 @@ grain: one row per guest of the temporary table came_as_guest
 */
 insert into core.guests (guest_id, email_canonical)
 select distinct
-    guest_id,
-    email_canonical
+    came_as_guest.guest_id,
+    came_as_guest.email_canonical
 from came_as_guest
+inner join checked on came_as_guest.guest_id = checked.customer_id
+where checked.verdict = 'accepted'
 on conflict (guest_id) do nothing

@@ -1,5 +1,5 @@
 /*
-Let go of the campaigns that a load held, and of those held by extracts of its source that could not be read before.
+Let go of the campaigns that a load held, and of those held because its source could not be read or was silent before.
 
 owner: engineering
 params:
@@ -10,4 +10,4 @@ using raw.loads as held, raw.loads as passed
 where
     holds.load_id = held.load_id
     and passed.load_id = cast(:load_id as bigint)
-    and (held.load_id = passed.load_id or (held.source = passed.source and held.state = 'failed'))
+    and (held.load_id = passed.load_id or (held.source = passed.source and held.state in ('failed', 'merged')))

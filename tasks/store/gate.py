@@ -163,6 +163,12 @@ def merge(connection: sa.Connection, queries: Queries, load_id: int, key: str) -
     Safe to repeat and independent of order and batching. Lines parked earlier are applied when their customer comes.
     """
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MERGE_LOCK)))
+    counts = _merge_alone(connection, queries, load_id, key)
+    _apply_parked(connection, queries, key)
+    return counts
+
+
+def _merge_alone(connection: sa.Connection, queries: Queries, load_id: int, key: str) -> Counts:
     load = _load(connection, load_id)
     if load.state not in {"landed", "held"}:
         raise GateError(f"load {load_id} of {load.source} is {load.state}; only a landed or held load is merged")
@@ -174,7 +180,6 @@ def merge(connection: sa.Connection, queries: Queries, load_id: int, key: str) -
     counts = _settle(connection, queries, load, report)
     _clear_views(connection)
     connection.execute(sa.text(f"drop table raw.{load.landed}, raw.{load.checked}"))
-    _apply_parked(connection, queries, key)
     return counts
 
 
@@ -266,9 +271,10 @@ def _versions(table: sa.TableClause, load: _Load) -> sa.Select[Any]:
     source = sa.table(table.name, *(sa.column(name) for name in (*entity.key, *entity.content)), schema=table.schema)
     named = source.alias("t")
     content = [named.c[name] for name in entity.content]
-    if load.entity == "checkouts" and table.schema == "core":  # a guest's checkout came without a customer
-        came_as = sa.func.coalesce(sa.literal_column("t.guest_id"), named.c.customer_id)
-        content = [came_as if column.name == "customer_id" else column for column in content]
+    if load.entity == "checkouts":  # a guest's checkout came without a customer
+        came_as_guest = "t.guest_id is not null" if table.schema == "core" else "starts_with(t.customer_id, 'guest:')"
+        came_with = sa.case((sa.literal_column(came_as_guest), sa.null()), else_=named.c.customer_id)
+        content = [came_with if column.name == "customer_id" else column for column in content]
     stamp = sa.literal_column(f"t.{entity.stamp}" if entity.stamp else "cast(null as timestamptz)")
     return sa.select(
         sa.literal_column("t.*"),
@@ -370,8 +376,8 @@ def _merge_lines(connection: sa.Connection, queries: Queries, load: _Load, key: 
     last_quarantined = _last_quarantined(connection)
     is_first = not _has_rows(connection, load.entity)
     if not is_first:
-        connection.execute(queries["core/gate_displaced"](source=load.source, entity=load.entity))
         connection.execute(queries["core/gate_compare"](stamp_is_made=load.stamp_is_made))
+        connection.execute(queries["core/gate_displaced"](source=load.source, entity=load.entity))
         if load.grouped:
             connection.execute(queries["core/gate_spread"]())
     if entity.customer == "bare":
@@ -536,4 +542,4 @@ def _apply_parked(connection: sa.Connection, queries: Queries, key: str) -> None
         lines = connection.execute(queries["core/parked_taken"](**waiting)).mappings().all()
         again = land_again(connection, queries, waiting["load_id"], "parked lines whose customer came", lines)
         check(connection, queries, again, key)
-        merge(connection, queries, again, key)
+        _merge_alone(connection, queries, again, key)

@@ -13,6 +13,7 @@ from tasks.store import gate
 from tasks.store.engine import Database
 from tasks.store.gate import ENTITIES, Counts
 from tasks.store.queries import Queries
+from tests.store.conftest import OneTransaction
 
 KEY = "a key for tests"
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
@@ -83,7 +84,11 @@ def land(
 
 
 def load(
-    database: Database, queries: Queries, entity: str, lines: Sequence[Mapping[str, Any]], **options: Any
+    database: Database | OneTransaction,
+    queries: Queries,
+    entity: str,
+    lines: Sequence[Mapping[str, Any]],
+    **options: Any,
 ) -> Counts:
     """Land, check and merge lines, each in a transaction of its own as an ingest does."""
     with database.transaction() as connection:
@@ -99,10 +104,11 @@ def good(entity: str, **changed: str | None) -> dict[str, str | None]:
     return GOOD[entity] | changed
 
 
-def rows(database: Database, table: str, *left_out: str) -> list[dict[str, Any]]:
+def rows(database: Database | OneTransaction, table: str, *left_out: str) -> list[dict[str, Any]]:
     """Every row of a table in the order of its first column, without bookkeeping columns."""
     with database.transaction() as connection:
-        found = sa.Table(table.split(".")[1], sa.MetaData(), schema=table.split(".")[0], autoload_with=connection)
+        schema, name = table.split(".")
+        found = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection)
         query = sa.select(found).order_by(*[column for column in found.c if not isinstance(column.type, sa.JSON)])
         return [
             {name: value for name, value in row.items() if name not in left_out}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.store.engine import Database
 from tasks.store.queries import Queries
+from tests.store.conftest import OneTransaction
 from tests.store.landing import ENTITIES, good, load, rows
 
 
+@pytest.fixture
+def database(undone: OneTransaction) -> OneTransaction:
+    """An empty database; what a test does is undone."""
+    return undone
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_good_line_of_every_entity_is_stored(database: Database, queries: Queries, entity: str) -> None:
+def test_a_good_line_of_every_entity_is_stored(database: OneTransaction, queries: Queries, entity: str) -> None:
     load(database, queries, "customers", [good("customers")])
 
     counts = load(
@@ -25,7 +31,7 @@ def test_a_good_line_of_every_entity_is_stored(database: Database, queries: Quer
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_the_same_line_again_is_a_duplicate(database: Database, queries: Queries, entity: str) -> None:
+def test_the_same_line_again_is_a_duplicate(database: OneTransaction, queries: Queries, entity: str) -> None:
     load(database, queries, "customers", [good("customers")])
     load(database, queries, entity, [good(entity)])
     before = rows(database, f"core.{entity}")

@@ -11,9 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.store import gate
-from tasks.store.engine import Database
 from tasks.store.queries import Queries
+from tests.store.conftest import OneTransaction
 from tests.store.landing import AS_OF, AT, KEY, good, land, load, rows
+
+
+@pytest.fixture
+def database(undone: OneTransaction) -> OneTransaction:
+    """An empty database; what a test does is undone."""
+    return undone
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ OTHER_KEY = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_kind_of_row_gets_its_verdict_and_the_rest_still_loads(
-    database: Database, queries: Queries, name: str
+    database: OneTransaction, queries: Queries, name: str
 ) -> None:
     row = ROWS[name]
     load(database, queries, "customers", [good("customers")])
@@ -171,14 +177,14 @@ def test_every_kind_of_row_gets_its_verdict_and_the_rest_still_loads(
     assert kept == ([(row.reason, raw)] if row.verdict == "quarantined" else [])
 
 
-def test_a_time_the_clock_repeated_is_its_first_pass_and_flagged(database: Database, queries: Queries) -> None:
+def test_a_time_the_clock_repeated_is_its_first_pass_and_flagged(database: OneTransaction, queries: Queries) -> None:
     counts = load(database, queries, "purchases", [good("purchases", purchased_at="2025-10-26 02:30:00")], **BERLIN)
 
     assert rows(database, "core.purchases")[0]["purchased_at"] == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
     assert counts.report["times_that_happened_twice"] == 1
 
 
-def test_half_an_hour_repeated_is_its_first_pass(database: Database, queries: Queries) -> None:
+def test_half_an_hour_repeated_is_its_first_pass(database: OneTransaction, queries: Queries) -> None:
     line = good("purchases", purchased_at="2026-04-05 01:45:00")
 
     load(database, queries, "purchases", [line], time_zone="Australia/Lord_Howe")
@@ -186,7 +192,7 @@ def test_half_an_hour_repeated_is_its_first_pass(database: Database, queries: Qu
     assert rows(database, "core.purchases")[0]["purchased_at"] == datetime(2026, 4, 4, 14, 45, tzinfo=UTC)
 
 
-def test_blanks_around_ids_are_trimmed_and_counted(database: Database, queries: Queries) -> None:
+def test_blanks_around_ids_are_trimmed_and_counted(database: OneTransaction, queries: Queries) -> None:
     counts = load(database, queries, "purchases", [good("purchases", order_id=" 0042 ", customer_id=" 007")])
 
     stored = rows(database, "core.purchases")[0]
@@ -194,7 +200,7 @@ def test_blanks_around_ids_are_trimmed_and_counted(database: Database, queries: 
     assert counts.report["trimmed_ids"] == 1
 
 
-def test_a_number_of_any_common_spelling_is_read(database: Database, queries: Queries) -> None:
+def test_a_number_of_any_common_spelling_is_read(database: OneTransaction, queries: Queries) -> None:
     spelt = ["12.5", "12.500", "12", "+12.5", " 12.50 ", ".5", "12.345", "00012.5"]
     lines = [good("purchases", order_id=f"o{number}", amount=text) for number, text in enumerate(spelt)]
 
@@ -204,7 +210,7 @@ def test_a_number_of_any_common_spelling_is_read(database: Database, queries: Qu
     assert amounts == ["12.50", "12.50", "12.00", "12.50", "12.50", "0.50", "12.35", "12.50"]
 
 
-def test_an_instant_of_any_common_spelling_is_read(database: Database, queries: Queries) -> None:
+def test_an_instant_of_any_common_spelling_is_read(database: OneTransaction, queries: Queries) -> None:
     spelt = [
         AT, "2026-05-01 10:00:00+00", "2026-05-01T12:00:00+02:00", "2026-05-01T12:00:00.000+0200",
         "2026-05-01 05:00:00.000000-05:00", "2026-05-01T10:00Z", "2026-05-01 10:00:00 Z", "2026-05-01t10:00:00z",
@@ -219,7 +225,7 @@ def test_an_instant_of_any_common_spelling_is_read(database: Database, queries: 
 
 
 def test_one_bad_time_among_many_does_not_spoil_the_quick_reading_of_the_others(
-    database: Database, queries: Queries
+    database: OneTransaction, queries: Queries
 ) -> None:
     bad = "2026-05-1x 10:00:00Z"  # passes for a plain instant at a glance, and cannot be cast
     lines = [good("purchases", order_id=f"o{n}", purchased_at=bad if n == 7 else AT) for n in range(20)]
@@ -229,13 +235,15 @@ def test_one_bad_time_among_many_does_not_spoil_the_quick_reading_of_the_others(
     assert (counts.accepted, counts.quarantined) == (19, 1)
 
 
-def test_an_empty_load_is_merged_with_nothing(database: Database, queries: Queries) -> None:
+def test_an_empty_load_is_merged_with_nothing(database: OneTransaction, queries: Queries) -> None:
     counts = load(database, queries, "purchases", [])
 
     assert counts.lines_in == 0
 
 
-def test_a_future_time_is_judged_by_the_run_and_not_by_the_wall_clock(database: Database, queries: Queries) -> None:
+def test_a_future_time_is_judged_by_the_run_and_not_by_the_wall_clock(
+    database: OneTransaction, queries: Queries
+) -> None:
     line = good("purchases", purchased_at="2030-01-01T00:00:00Z", updated_at="2030-01-01T00:00:00Z")
 
     early = load(database, queries, "purchases", [line], as_of=AS_OF)
@@ -244,7 +252,7 @@ def test_a_future_time_is_judged_by_the_run_and_not_by_the_wall_clock(database: 
     assert (early.quarantined, late.accepted) == (1, 1)
 
 
-def _erase(database: Database, customer_id: str) -> None:
+def _erase(database: OneTransaction, customer_id: str) -> None:
     from tasks.rules.contact import keyed_hash
 
     with database.transaction() as connection:
