@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +68,7 @@ def source(work: Workspace, name: str, as_of: datetime, found: FileSource | SqlS
     Loads that were landed before are finished first, held ones are checked again. A load the gate does not believe
     ends as held, an extract that cannot be used as failed; both hold the campaigns that read it, and neither stops
     the loads after it. Raises Superseded when another run pulls this source. `found` is a source that stands in no
-    file.
+    file. A source that has brought nothing for longer than its fresh_within is told with its last load, as stale.
     """
     if found is None:
         in_order(work, [name])
@@ -76,6 +76,7 @@ def source(work: Workspace, name: str, as_of: datetime, found: FileSource | SqlS
     with _alone(work, name):
         loads = [_settle(work, load_id, as_of) for load_id in _waiting(work, name)]
         loads += _new(work, name, found, as_of)
+        loads += [] if loads else _silent(work, name, found, as_of)
     for load in loads:
         say(_sentence(load))
     if not loads:
@@ -93,9 +94,10 @@ def release(work: Workspace, load_id: int) -> Load:
     """
     with work.database.transaction() as connection:
         row = connection.execute(work.queries["core/load_show"](load_id=load_id)).one_or_none()
-    if row is None or row.state not in ("held", "failed"):
+        holding = connection.execute(work.queries["core/hold_count"](load_id=load_id)).scalar_one()
+    if row is None or not (row.state in ("held", "failed") or holding):
         state = "does not exist" if row is None else f"is {row.state}"
-        raise GateError(f"load {load_id} {state}; only held and failed loads can be released")
+        raise GateError(f"load {load_id} {state} and holds no campaign; there is nothing to release")
     with _alone(work, row.source):
         if row.state == "held":
             with work.database.transaction() as connection:
@@ -275,6 +277,18 @@ def _merge(work: Workspace, load_id: int, *, checked: bool = False) -> Load:
         gate.merge(connection, work.queries, load_id, _key(work))
         connection.execute(work.queries["core/hold_remove"](load_id=load_id))
     return _load(work, load_id)
+
+
+def _silent(work: Workspace, name: str, found: FileSource | SqlSource, as_of: datetime) -> list[Load]:
+    """The last load of a source that has stopped delivering, which nothing new would ever tell; or nothing."""
+    if found.fresh_within is None:
+        return []
+    with work.database.transaction() as connection:
+        last = connection.execute(work.queries["core/load_last"](source=name)).one_or_none()
+        if last is None or as_of - last.as_of <= found.fresh_within:
+            return []
+        reason = validate.silent(work, connection, last.load_id, last.as_of, found, name, as_of)
+    return [replace(_load(work, last.load_id), state="stale", reason=reason)]
 
 
 def _key(work: Workspace) -> str:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from config.campaign import load_campaign, show_duration
 from config.errors import ConfigError, Problem
-from config.sources import ENTITIES
+from config.sources import ENTITIES, FileSource, SqlSource
 from config.suites import Expectation, Suite, load_suite
 from tasks.step import say, show_markdown, step
 from tasks.store import segments
@@ -110,6 +110,37 @@ def hold(work: Workspace, connection: sa.Connection, load_id: int, source: str, 
             )
         )
     return campaigns
+
+
+def silent(
+    work: Workspace,
+    connection: sa.Connection,
+    load_id: int,
+    since: datetime,
+    found: FileSource | SqlSource,
+    source: str,
+    as_of: datetime,
+) -> str:
+    """Note that a source has brought nothing since its last load, hold who reads it, and say so."""
+    reason = f"nothing new for {(as_of - since) / timedelta(hours=1):,.1f} h"
+    held = connection.execute(work.queries["core/hold_count"](load_id=load_id)).scalar_one()
+    if not held:  # noted once, not at every run of a silent week
+        connection.execute(
+            work.queries["core/validation_note"](
+                load_id=load_id,
+                source=source,
+                entity=found.entity,
+                expectation="freshness",
+                column_name=None,
+                severity="critical",
+                outcome="failed",
+                observed=reason,
+                expected=f"at most {show_duration(found.fresh_within or timedelta())} old",
+                as_of=as_of,
+            )
+        )
+    hold(work, connection, load_id, source, found.entity, f"freshness: {reason}")
+    return f"freshness: {reason}"
 
 
 def readers(work: Workspace, entity: str) -> list[str]:

@@ -46,11 +46,14 @@ def ingest(
         show_rows(rows, columns, json=json, all_rows=all_rows or not json, arguments=given)
     else:
         console.print("nothing new" if work.sources else f"no sources in {work.settings.folder('sources')}")
-    held = [load for load in loads if load.state == "held"]
-    if held and not json:
-        numbers = ", ".join(str(load.load_id) for load in held)
-        console.print(
-            f"held: {numbers}; look at raw.validations, then fix the source or reengage ingest --release LOAD"
-        )
-    if any(load.state in ("held", "failed") for load in loads):
+    if not json:
+        for load in loads:
+            if load.reason:
+                console.print(f"load {load.load_id} of {load.source} is {load.state}: {load.reason}", markup=False)
+        if any(load.state != "merged" for load in loads):
+            console.print(
+                "Campaigns that read it wait. Mend the source and ingest again, or: reengage ingest --release LOAD"
+            )
+    # Released is what was asked for, also where there was nothing to merge.
+    if release is None and any(load.state != "merged" for load in loads):
         raise typer.Exit(1)

@@ -1,0 +1,73 @@
+"""`reengage ingest` and `reengage sample contacts` as a data engineer meets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from config.errors import ConfigError
+from config.settings import CHECKOUT
+from flows.__main__ import app
+from tasks.rules.errors import ModeError
+
+
+@pytest.fixture
+def run(make_database, tmp_path, monkeypatch) -> Callable[..., Result]:
+    """The command line on the CDNOW example with the made-up file, and a database of its own."""
+    database = make_database("America/New_York")
+    monkeypatch.setenv("REENGAGE_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("REENGAGE_HOME", str(tmp_path))
+    monkeypatch.setenv("REENGAGE_CONFIG", str(CHECKOUT / "config" / "examples" / "cdnow"))
+    monkeypatch.setenv("REENGAGE_CDNOW", str(CHECKOUT / "tests" / "data" / "cdnow_sample.txt"))
+    return lambda *words: CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+def test_ingest_tells_where_every_line_went(run):
+    made = run("ingest", "cdnow_purchases", "--as-of", "1998-07-01", "--json")
+
+    assert made.exit_code == 0
+    answer = json.loads(made.stdout)
+    assert answer["arguments"] == {"sources": ["cdnow_purchases"], "as_of": "1998-07-01", "release": None}
+    [row] = answer["rows"]
+    assert (answer["count"], row["state"], row["lines_in"], row["accepted"]) == (1, "merged", 2000, 2000)
+    assert row["object"] == "cdnow_sample.txt"
+
+    again = run("ingest", "--as-of", "1998-07-01")
+    assert (again.exit_code, again.stdout.strip()) == (0, "nothing new")
+
+
+def test_a_simulated_database_wants_to_know_which_day_it_is(run):
+    with pytest.raises(ModeError, match="say which moment it is"):
+        run("ingest")
+
+
+def test_an_unknown_source_is_named_with_those_there_are(run):
+    with pytest.raises(ConfigError, match="nosuch: no such source; there are: cdnow_purchases"):
+        run("ingest", "nosuch", "--as-of", "1998-07-01")
+
+
+def test_a_held_load_ends_the_command_as_failed_and_is_merged_on_release(run, tmp_path, monkeypatch):
+    bad = "a b c d\n" * 50
+    (tmp_path / "bad.txt").write_text("customer_id date number_of_cds dollar_value\n" + bad)
+    monkeypatch.setenv("REENGAGE_CDNOW", str(tmp_path / "bad.txt"))
+
+    held = run("ingest", "--as-of", "1998-07-01")
+    assert held.exit_code == 1
+    assert "load 1 of cdnow_purchases is held" in held.stdout
+
+    released = run("ingest", "--release", "1", "--json")
+    assert released.exit_code == 0
+    assert json.loads(released.stdout)["rows"][0]["quarantined"] == 50
+
+
+def test_sample_contacts_says_how_many_people_it_gave_any(run):
+    run("ingest", "--as-of", "1998-07-01")
+
+    made = run("sample", "contacts", "--as-of", "1998-07-01", "--json")
+
+    [row] = json.loads(made.stdout)["rows"]
+    assert (row["people"], row["customers_accepted"]) == (400, 400)
+    assert 0 < row["without_consent"] < 400
