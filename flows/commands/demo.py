@@ -67,7 +67,7 @@ def demo(
         summary.show(play.work, play.ends_at(days), hours=max(days - 1, 1) * 24, seconds=time.monotonic() - began)
 
 
-def open_workspace(**given: Any) -> Workspace:
+def open_workspace(database: str = DATABASE, **given: Any) -> Workspace:
     """The workspace of the sample shop, in a simulated database of its own whatever else the environment names."""
     from tasks.store.workspace import Workspace
 
@@ -75,14 +75,14 @@ def open_workspace(**given: Any) -> Workspace:
     own: dict[str, Any] = {
         **given,
         "config": SHOP,
-        "database": DATABASE,
+        "database": database,
         "mode": "simulated",
         "time_zone": around.pipeline.time_zone,
         "analyst_url": None,
         "dashboard_url": None,
     }
     if around.database_url:
-        url = sa.make_url(around.database_url.get_secret_value()).set(database=DATABASE)
+        url = sa.make_url(around.database_url.get_secret_value()).set(database=database)
         own["database_url"] = url.render_as_string(hide_password=False)
     return Workspace(Settings(**own))
 
