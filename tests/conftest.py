@@ -81,6 +81,7 @@ def make_database(
             connection.exec_driver_sql(f"create database {database.name} template {templates[business_zone]}")
         made.append(database)
         migrate(database, business_zone=business_zone)  # nothing to apply; makes this database's logins
+        database.dispose()  # a pool left open by every test would use up the server's connections
         return database
 
     yield make
