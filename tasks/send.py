@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 from typing import TypeVar
@@ -21,7 +21,7 @@ from config.campaign import Campaign
 from tasks.channels import factory
 from tasks.channels.base import OutgoingMessage, Receipt, Sender
 from tasks.rules.content import Content, Person, Templates, unsubscribe_url
-from tasks.rules.errors import Busy, ConfigError, Misconfigured, Problem, Refused, Unanswered
+from tasks.rules.errors import Busy, ConfigError, DatabaseError, Misconfigured, Problem, Refused, Unanswered
 from tasks.step import say, show_table, step
 from tasks.store import mode
 from tasks.store.ledger import Claim, Claimed, Clock, Ledger, Limits, Pin, Reply
@@ -31,6 +31,8 @@ T = TypeVar("T")
 # Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated; the call never is.
 REPEATABLE = ("40001", "40P01", "55P03")
 MOST_IDLE = 3
+# Decisions and leases use the database's clock only; a machine this far off is not trusted with messages (R8).
+MOST_SKEW = timedelta(seconds=60)
 
 
 @dataclass
@@ -62,16 +64,24 @@ def due(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     senders: Mapping[str, Sender] | None = None,
     watch: Callable[[str], None] = pass_by,
+    wall_clock: Callable[[], float] = time.time,
 ) -> Sent:
     """Dispatch everything that is due, of one campaign or all; safe to run twice, at once, and after any crash.
 
     Live, the database's clock decides and `as_of` says nothing. In a simulated database every row leaves at its own
     due or not_before moment up to `as_of`, as dispatches in between would have sent it. `watch` is called with the
-    name of each point passed: claiming, claimed, calling, answered, recorded.
+    name of each point passed: claiming, claimed, calling, answered, recorded. Raises DatabaseError when this
+    machine's `wall_clock` (seconds since 1970) and the database's are too far apart, and Misconfigured, after
+    everything else was handed over, when a provider does not know us.
     """
     at = mode.clock(work, as_of) if as_of is None else as_of
     with work.database.transaction() as connection:
         stored = mode.settle(work, connection)
+    if abs(work.database.now().timestamp() - wall_clock()) > MOST_SKEW.total_seconds():
+        raise DatabaseError(
+            f"this machine's clock and the database's are more than {MOST_SKEW.total_seconds():.0f} s apart: nothing "
+            "was claimed; put the clocks right and dispatch again"
+        )
     clock = Clock(at if stored == "simulated" else None)
     sent = Sent()
     with contextlib.ExitStack() as stack:
@@ -92,7 +102,8 @@ def due(
             senders = {factory.OUTBOX: sender}
         dispatch = Dispatch(work, ledger, templates, senders, clock, limits, watch, stop, sent)
         dispatch.until_nothing_is_due(campaign)
-    say(f"dispatch {campaign or 'of all campaigns'}: {sent.in_words}")
+    said = f"dispatch {campaign or 'of all campaigns'}: {sent.in_words}"
+    say(f"{said} (in batches of {limits.batch}: no more than that can be in doubt when a worker dies)")
     show_table("dispatch", [{"what": name, "messages": count} for name, count in sorted(sent.counts.items())],
                "What became of the messages that were due")  # fmt: skip
     for problem in sent.problems:

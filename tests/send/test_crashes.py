@@ -93,28 +93,28 @@ def test_killed_twice_in_a_row_at_two_points(crowd: tuple[Stage, list[str], Orde
     hold_the_promise(stage, keys)
 
 
-def test_killed_at_random_moments_and_restarted_twice(stage: Stage, crowd: tuple[Stage, list[str], Orders]) -> None:
-    _, keys, orders = crowd
+def test_killed_at_random_moments_and_restarted_twice(crowd: tuple[Stage, list[str], Orders]) -> None:
+    stage, keys, orders = crowd
     orders = dataclasses.replace(orders, limits=Limits(batch=2))
     chance = random.Random(20260310)
-    keys = list(keys)
-    killed = 0
-    for episode in range(6):
-        keys += [stage.plan(stage.enrol(f"c{number:02}")) for number in range(PEOPLE)]
-        barrier = context.Barrier(2)
-        with started(orders, barrier) as process:
-            barrier.wait(60)
-            time.sleep(chance.uniform(0.0, 0.5))
+    interrupted = 0
+    for episode in range(8):
+        left = len(stage.outbox())
+        with started(dataclasses.replace(orders, seconds_per_message=0.02)) as process:
+            while process.is_alive() and not stage.states()["in_flight"] and len(stage.outbox()) == left:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0.0, 0.25))
             process.kill()
             process.join()
-            killed += process.exitcode == -signal.SIGKILL
+        interrupted += bool(stage.states()["planned"] or stage.states()["in_flight"])
+        keys += [stage.plan(stage.enrol(f"c{number:02}")) for number in range(PEOPLE)]
         if episode % 2:
             end_leases(stage)
     for _ in range(2):
         end_leases(stage)
         assert finish(orders) == 0
 
-    assert killed, "no worker was killed at work"
+    assert interrupted > 2, "hardly any worker was killed at work"
     hold_the_promise(stage, keys)
 
 
@@ -215,7 +215,7 @@ def test_a_worker_whose_own_clock_says_too_late_puts_its_rows_back(crowd: tuple[
 def test_a_worker_asked_to_end_finishes_its_call_records_it_and_leaves(crowd: tuple[Stage, list[str], Orders]) -> None:
     stage, keys, orders = crowd
 
-    with started(dataclasses.replace(orders, slow=True)) as worker:
+    with started(dataclasses.replace(orders, seconds_per_message=0.4)) as worker:
         for _ in range(600):
             if stage.states()["in_flight"]:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -12,7 +13,7 @@ from tasks import reconcile
 from tasks.channels.base import OutgoingMessage
 from tasks.channels.factory import open_sender
 from tasks.channels.outbox import Conduct
-from tasks.rules.errors import Misconfigured, ModeError
+from tasks.rules.errors import DatabaseError, Misconfigured, ModeError
 from tasks.store.ledger import Limits
 from tests.send.stage import NOON, Stage, two_steps, write_campaign
 
@@ -242,6 +243,22 @@ def test_a_provider_report_settles_a_doubt_as_accepted(stage: Stage, kind: str) 
     assert stage.decisions_follow_the_ledger()
 
 
+def test_a_report_that_comes_before_the_answer_is_kept_and_settles_it(stage: Stage) -> None:
+    key = stage.planned("ann")
+
+    def report_first(_: OutgoingMessage) -> Conduct:
+        _report(stage, "delivered")
+        reconcile.doubts(stage.work, NOON)
+        assert stage.end(key) == ("in_flight", None), "its worker still waits for the answer"
+        return Conduct.DROP
+
+    stage.dispatch(conduct=report_first)
+    assert stage.end(key) == ("unknown", "unanswered")
+
+    reconcile.doubts(stage.work, NOON)
+    assert stage.end(key) == ("accepted", None)
+
+
 def test_a_late_report_settles_even_what_was_given_up(stage: Stage) -> None:
     key = stage.planned("ann")
     stage.dispatch(conduct=Conduct.DROP)
@@ -381,6 +398,16 @@ def test_a_live_dispatch_decides_by_the_databases_clock(make_stage: Callable[...
 
     assert stage.send(gone)["accepted_at"] >= now
     assert stage.end(later) == ("planned", None)
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_machine_whose_clock_is_wrong_hands_over_nothing(stage: Stage, hours: int) -> None:
+    key = stage.planned("ann")
+
+    with pytest.raises(DatabaseError, match="60 s apart"):
+        stage.dispatch(wall_clock=lambda: time.time() + hours * 3600)
+
+    assert stage.end(key) == ("planned", None)
 
 
 def test_a_broken_campaign_folder_stops_only_its_own_campaign(stage: Stage) -> None:

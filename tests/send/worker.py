@@ -30,7 +30,6 @@ context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.send.worker"])
 
 KILLED = 137
-SLOW_CALL = 0.4
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Orders:
     on_pass: int = 1
     stop_at: str | None = None
     die_on: int | None = None
-    slow: bool = False
+    seconds_per_message: float = 0
     limits: Limits = field(default_factory=lambda: Limits(batch=5))
 
 
@@ -86,8 +85,7 @@ def _conduct(orders: Orders) -> Callable[[OutgoingMessage], Conduct]:
     def conduct(_: OutgoingMessage) -> Conduct:
         nonlocal seen
         seen += 1
-        if orders.slow:
-            time.sleep(SLOW_CALL)
+        time.sleep(orders.seconds_per_message)
         return Conduct.DIE if seen == orders.die_on else Conduct.ACCEPT
 
     return conduct
