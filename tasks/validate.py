@@ -273,6 +273,7 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
             # No value leaves the database: counts only.
             found = definition.run(result_format={"result_format": "BASIC", "partial_unexpected_count": 0})
         finally:
+            source.get_engine().dispose()  # the one it tested the table with
             source.get_execution_engine().close()
     by_place = {result.expectation_config.meta["place"]: result for result in found.results}
     return iter([by_place[place] for place in range(len(planned))])
