@@ -27,8 +27,9 @@ TOLD = {
     "cycle), three times into a fresh database, each beside `\\copy` of the same file into a logged table with a "
     "primary key. Great Expectations runs once more, in a process of its own.",
     "days": "A file of 10,000 new purchases: loaded, judged, merged, purchase days refreshed, the newly late fetched; "
-    "five days on the short and on the long history in turn, after one that warms both. Full recomputation is the "
-    "same load, then every purchase day worked out and stored again in place of the merge's refresh.",
+    "five days on the short and on the long history in turn, after one that warms both, each after a checkpoint. "
+    "Full recomputation is the same load, then every purchase day worked out and stored again in place of the refresh; "
+    "beside it, for information, one query that finds the newly late from all purchases and keeps nothing.",
     "scan": "`lapsing_customers` for those who became late in one day, on the long history, beside a scan of the "
     "partial index that returns as many rows.",
     "plan": "One run of the campaign on the short history: everyone is enrolled, then eligibility, decisions and "
