@@ -78,9 +78,9 @@ def register_one(flow: Flow[..., Any]) -> None:
         )
 
 
-def carry_out(flow: Flow[..., Any], flow_run_id: str) -> None:
-    """Carry out a run that a deployment scheduled, in this process."""
+def carry_out(flow: Flow[..., Any], flow_run_id: str) -> Any:
+    """Carry out a run that a deployment scheduled, in this process; gives what the flow returns."""
     with get_client(sync_client=True) as client:
         flow_run = client.read_flow_run(UUID(flow_run_id))
     parameters = flow.validate_parameters(flow_run.parameters)
-    run_flow(flow, flow_run=flow_run, parameters=parameters)
+    return run_flow(flow, flow_run=flow_run, parameters=parameters)

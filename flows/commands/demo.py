@@ -163,18 +163,21 @@ class Play:
         if through_prefect and self._port:
             self._await_server()
         with stage(title) as done:
-            at = midnight + RUN
+            at, before = midnight + RUN, len(self._delivered())
             if through_prefect and self._port:
-                self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
+                counts = self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
             else:
-                for campaign in start.due(self.work, at).slots:
-                    reengage.reengage.fn(campaign, as_of=at)
+                counts = [reengage.reengage.fn(name, as_of=at) for name in start.due(self.work, at).slots]
             self._write_files(midnight + DELIVERY)
             self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + DELIVERY)
-            sent = self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
+            self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
             if through_prefect:
                 self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)
-            done(sent + (", each flow run through Prefect" if through_prefect and self._port else ""))
+            late = sum(count["choose"]["enrolled"] for count in counts)
+            done(
+                f"newly enrolled {late:,}, messages delivered {len(self._delivered()) - before:,}"
+                + (", every flow run through Prefect" if through_prefect and self._port else "")
+            )
 
     def look_back(self, days: int) -> None:
         """Load what came in at last, and evaluate."""
@@ -212,12 +215,11 @@ class Play:
     def _tell(self, story: Flow[..., Any], *, through_prefect: bool, **given: Any) -> Any:
         return story(**given) if through_prefect and self._port else story.fn(**given)
 
-    def _carry_out(self, flow_run_ids: list[str]) -> None:
+    def _carry_out(self, flow_run_ids: list[str]) -> list[dict[str, Any]]:
         """Carry out the runs that the tick asked for in this process, as a worker would in one of its own."""
         from flows import deployments, reengage
 
-        for flow_run_id in flow_run_ids:
-            deployments.carry_out(reengage.reengage, flow_run_id)
+        return [deployments.carry_out(reengage.reengage, flow_run_id) for flow_run_id in flow_run_ids]
 
 
 def shown(path: Path) -> str:
@@ -233,4 +235,4 @@ def stage(title: str) -> Iterator[Any]:
     with console.status(f"{title} ..."):
         yield said.append
     words = f": {said[0]}" if said else ""
-    console.print(f"  [green]✓[/green] {title}{words}  [dim]{time.monotonic() - began:.1f} s[/dim]")
+    console.print(f"  [green]✓[/green] {title}{words}  [dim]{time.monotonic() - began:.1f} s[/dim]", soft_wrap=True)

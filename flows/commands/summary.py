@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from config.settings import CHECKOUT
 from dashboards import words
@@ -37,12 +42,13 @@ def show(work: Workspace, until: datetime, *, hours: int, seconds: float) -> Non
             row.sends for campaign in work.campaigns for row in read("open_sends", campaign=campaign)
             if row.state == "unknown"
         )  # fmt: skip
+        someone = _someone(connection)
         lines = connection.execute(work.queries["evaluation/lines"]()).one()
     console.print(
         f"\n  In doubt {in_doubt:,} · {lines.quarantined:,} of {lines.lines_in:,} lines set aside by the data gate · "
         f"took {seconds:.0f} seconds"
     )
-    _how_to_go_on(work)
+    _how_to_go_on(work, someone)
 
 
 def _people(read: Read, campaign: str) -> None:
@@ -118,18 +124,28 @@ def _day(work: Workspace, moment: datetime) -> str:
     return moment.astimezone(work.settings.business_zone).strftime("%-d %B %Y, %H:%M")
 
 
-def _how_to_go_on(work: Workspace) -> None:
+def _how_to_go_on(work: Workspace, someone: str | None) -> None:
     folder = work.settings.config.resolve()
     shown = folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder
+    program = "reengage" if shutil.which("reengage") else os.path.relpath(sys.argv[0])
     campaign = next(iter(work.campaigns), "CAMPAIGN")
-    console.print("\n  Where to look next (the demo keeps its database until the next demo)")
+    console.print("\n  Where to look next (all of this stays until the next demo)")
     for command, what in (
         ("up", "the dashboard, and every flow run in Prefect"),
         (f"plan {campaign}", "who would be written to next, and why not the others"),
-        (f"why 0000042 {campaign}", "every gate for one person"),
-        ("sends list", "the ledger"),
-        ("quarantine list", "the lines the data gate set aside"),
-        ("segment preview lapsing_customers", "who is late, straight from the SQL"),
+        (f"why {someone} {campaign}" if someone else "", "every gate for one person"),
+        ("sends list", "the ledger, message by message"),
+        ("quarantine list", "the lines that the data gate set aside"),
+        (f"segment preview {work.campaigns[campaign].segment}" if work.campaigns else "", "who is late, from the SQL"),
     ):
-        console.print(f"    reengage --config {shown} [bold]{command}[/bold]", highlight=False)
-        console.print(f"        {what}", style="dim")
+        if command:
+            console.print(f"    {program} --config {shown} [bold]{command}[/bold]", soft_wrap=True)
+            console.print(f"        {what}", style="dim")
+
+
+def _someone(connection: sa.Connection) -> str | None:
+    """A person whose case is worth a look: one who could not be written to."""
+    decisions = sa.table("decisions", sa.column("customer_id"), sa.column("state"), schema="campaign")
+    return connection.execute(
+        sa.select(sa.func.min(decisions.c.customer_id)).where(decisions.c.state == "suppressed")
+    ).scalar()
