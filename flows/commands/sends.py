@@ -14,6 +14,8 @@ LISTED = (
     "send_key", "campaign", "customer_id", "step", "channel", "state", "reason", "due_at", "not_before", "claimed_at",
     "accepted_at", "hours_in_doubt",
 )  # fmt: skip
+# What fits a terminal; --json tells everything.
+SHOWN = ("send_key", "campaign", "customer_id", "step", "channel", "state", "reason", "due_at", "hours_in_doubt")
 ATTEMPTED = ("attempt_no", "channel", "outcome", "reason", "decided_at", "reports")
 SHORT_KEY = 12
 
@@ -45,8 +47,11 @@ def list_command(
         arguments = {"state": state, "campaign": campaign, "channel": channel, "as_of": at}
         show_rows(rows, LISTED, json=True, all_rows=all_rows, arguments=arguments, count=found)
         return
+    if not rows:
+        console.print("no message matches")
+        return
     short = [{**row, "send_key": row["send_key"][:SHORT_KEY]} for row in rows]
-    shown = [name for name in LISTED if name != "hours_in_doubt" or any(row[name] is not None for row in rows)]
+    shown = [name for name in SHOWN if name != "hours_in_doubt" or any(row[name] is not None for row in rows)]
     show_rows(short, shown, all_rows=all_rows, count=found)
     for row in counts:
         words = row["state"].replace("_", " ") + (f" ({row['reason']})" if row["reason"] else "")
