@@ -1,6 +1,5 @@
 /*
-Orders whose cancellation a load may change: what its rows cancel or cancelled before, and orders that come after
-what cancels them.
+Orders whose cancellation a load may change: what its rows cancel, and orders that come after what cancels them.
 
 owner: engineering
 grain: one row per order, into the temporary table cancel_targets
@@ -10,12 +9,7 @@ select cancels
 from checked
 where verdict = 'accepted' and head and cancels is not null
 union
-select stored.cancels
-from checked
-inner join stored using (key)
-where checked.verdict = 'accepted' and checked.head and stored.cancels is not null
-union
 select checked.order_id
 from checked
 inner join core.purchases as cancelling on checked.order_id = cancelling.cancels
-where checked.verdict = 'accepted' and checked.head
+where checked.verdict = 'accepted' and checked.head and cancelling.cancels is not null

@@ -5,9 +5,11 @@ The same content again is a duplicate, an older stamp an older version; other co
 unless its hash is the greater one.
 
 owner: engineering
-grain: updates the lines that do not stand
+grain: one row; updates the lines that do not stand
 params:
   stamp_is_made: boolean - the export has no stamp, so the same content again is a duplicate at any time
+returns:
+  known: bigint - lines whose key is known already
 */
 with met as (
     select
@@ -26,11 +28,16 @@ with met as (
     from checked as came
     inner join stored on came.key = stored.key
     where came.verdict = 'accepted' and came.head
+),
+
+judged as (
+    update checked
+    set
+        verdict = case met.reason when 'conflicting_version' then 'quarantined' else 'duplicate' end,
+        reason = met.reason
+    from met
+    where checked.line_no = met.line_no and met.reason is not null
 )
 
-update checked
-set
-    verdict = case met.reason when 'conflicting_version' then 'quarantined' else 'duplicate' end,
-    reason = met.reason
+select count(*) as known
 from met
-where checked.line_no = met.line_no and met.reason is not null

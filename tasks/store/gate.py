@@ -374,9 +374,12 @@ def _merge_lines(connection: sa.Connection, queries: Queries, load: _Load, key: 
     _drop_erased(connection, queries, load, key)
 
     last_quarantined = _last_quarantined(connection)
-    is_first = not _has_rows(connection, load.entity)
+    # A load is small beside what is stored: its keys are looked up, and its groups fit in memory.
+    connection.execute(sa.text("set local random_page_cost = 1.1; set local work_mem = '128MB'"))
+    is_first, known = not _has_rows(connection, load.entity), 0
     if not is_first:
-        connection.execute(queries["core/gate_compare"](stamp_is_made=load.stamp_is_made))
+        known = connection.execute(queries["core/gate_compare"](stamp_is_made=load.stamp_is_made)).scalar_one()
+    if known:
         connection.execute(queries["core/gate_displaced"](source=load.source, entity=load.entity))
         if load.grouped:
             connection.execute(queries["core/gate_spread"]())
@@ -384,9 +387,10 @@ def _merge_lines(connection: sa.Connection, queries: Queries, load: _Load, key: 
         report["bare_customers"] = connection.execute(queries["core/gate_bare_customers"](**parameters)).rowcount
 
     if load.entity == "purchases":
-        report |= _merge_purchases(connection, queries, load, is_first=is_first)
+        report |= _merge_purchases(connection, queries, load, is_first=is_first, known=known)
     else:
         connection.execute(queries[f"core/merge_{load.entity}"](load_id=load.load_id))
+    connection.execute(sa.text("set local random_page_cost to default; set local work_mem to default"))
     if load.entity == "conversations":
         connection.execute(queries["core/milestones"]())
     if load.entity in {"checkouts", "conversations"}:
@@ -402,27 +406,30 @@ def _merge_lines(connection: sa.Connection, queries: Queries, load: _Load, key: 
     return report
 
 
-def _merge_purchases(connection: sa.Connection, queries: Queries, load: _Load, *, is_first: bool) -> dict[str, Any]:
+def _merge_purchases(
+    connection: sa.Connection, queries: Queries, load: _Load, *, is_first: bool, known: int
+) -> dict[str, Any]:
     """Purchases with what cancels them, then the purchase days of everyone touched."""
     connection.execute(sa.text("drop table if exists pg_temp.touched_customers, pg_temp.cancel_targets"))
     connection.execute(
         sa.text("create temporary table touched_customers (customer_id text primary key) on commit drop")
     )
     connection.execute(sa.text("create temporary table cancel_targets (order_id text not null) on commit drop"))
-    if not is_first:
-        connection.execute(queries["core/cancel_targets"]())
-    if is_first and load.lines_in >= MANY_LINES:
+    if is_first and load.lines_in >= MANY_LINES:  # purchase days are written for everybody then
         _fill_purchases(connection, queries, load)
     else:
         connection.execute(queries["core/purchases_touched"]())
+        if known:
+            connection.execute(queries["core/purchases_touched_before"]())
         connection.execute(queries["core/merge_purchases"](load_id=load.load_id))
-    if is_first:
-        connection.execute(queries["core/cancel_targets"]())
+    connection.execute(queries["core/cancel_targets"]())
     connection.execute(sa.text("analyze cancel_targets"))
     connection.execute(queries["core/cancel_link"]())
     unlinked = connection.execute(queries["core/cancel_unlinked"](prefix=load.options.get("cancellation_prefix")))
+    report = {"unlinked_cancellations": unlinked.scalar_one()}
+    connection.execute(sa.text("set local random_page_cost to default; set local work_mem to default"))
     cycle.refresh(connection, queries)
-    return {"unlinked_cancellations": unlinked.scalar_one()}
+    return report
 
 
 def _fill_purchases(connection: sa.Connection, queries: Queries, load: _Load) -> None:
@@ -430,7 +437,7 @@ def _fill_purchases(connection: sa.Connection, queries: Queries, load: _Load) ->
 
     A table emptied in the transaction that fills it needs no write-ahead log where the server keeps a minimal one.
     """
-    indexes = connection.execute(queries["core/purchases_indexes"]()).mappings().all()
+    indexes = connection.execute(queries["core/table_indexes"](relation="purchases")).mappings().all()
     connection.execute(sa.text("truncate core.purchases"))
     for index in indexes:
         connection.execute(sa.text(index["drop"]))

@@ -461,3 +461,40 @@ def test_any_order_and_batching_gives_the_same_facts(shared_database: Database, 
     for table in CORE:
         found = [{repr(row) for row in state[table]} for state in states]
         assert found[0] == found[1], table
+
+
+def test_a_large_first_load_gives_what_small_ones_give_and_keeps_every_index(
+    shared_database: Database, queries: Queries
+) -> None:
+    lines = """
+        insert into raw.purchases_{0}
+            (load_id, line_no, raw, order_id, customer_id, purchased_at, amount, currency, status, updated_at, cancels)
+        select {0}, n, 'line', 'o' || n % {1}, 'c' || n % 1000, '2026-01-01 00:00:00+00', n % 7, 'EUR',
+            case when n % 5000 = 0 then 'cancelled' else 'paid' end, '2026-01-01 00:00:00+00',
+            case when n % 5000 = 0 then 'o' || n + 1 end
+        from generate_series({2}, {3}) as n
+    """
+    indexes = "select indexdef from pg_indexes where schemaname = 'core' and tablename = 'purchases' order by 1"
+    many = gate.MANY_LINES
+    states = []
+    for ranges in ([(1, many)], [(1, 10), (11, many)]):
+        with shared_database.engine.connect() as connection:
+            outer = connection.begin()
+            before = connection.execute(sa.text(indexes)).scalars().all()
+            for first, last in ranges:
+                load_id = land(connection, "purchases", [])
+                connection.execute(sa.text(lines.format(load_id, many - 1, first, last)))
+                connection.execute(
+                    sa.text(f"update raw.loads set lines_in = {last - first + 1} where load_id = {load_id}")
+                )
+                gate.check(connection, queries, load_id, KEY)
+                counts = gate.merge(connection, queries, load_id, KEY)
+            database = OneTransaction(connection)
+            states.append((rows(database, "core.purchases", "load_id"), rows(database, "core.purchase_days")))
+            assert connection.execute(sa.text(indexes)).scalars().all() == before
+            assert (counts.lines_in, counts.accepted + counts.duplicate + counts.quarantined) == (last - first + 1,) * 2
+            outer.rollback()
+
+    assert states[0] == states[1]
+    assert len(states[0][0]) == many - 1
+    assert sum(row["cancelled_by"] is not None for row in states[0][0]) == (many - 1) // 5000  # the last cancels an unknown order

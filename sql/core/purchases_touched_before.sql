@@ -1,0 +1,26 @@
+/*
+Whose orders a load takes away, or what they cancelled before: as stored, before newer versions replace it.
+
+owner: engineering
+grain: one row per customer, into the temporary table touched_customers; orders into cancel_targets
+*/
+with replaced as (
+    select
+        stored.customer_id,
+        stored.cancels
+    from checked
+    inner join stored using (key)
+    where checked.verdict = 'accepted' and checked.head
+),
+
+cancelled_before as (
+    insert into cancel_targets (order_id)
+    select distinct cancels
+    from replaced
+    where cancels is not null
+)
+
+insert into touched_customers (customer_id)
+select distinct customer_id
+from replaced
+on conflict (customer_id) do nothing
