@@ -18,8 +18,8 @@ COLUMNS = ("episode", "step", "gate", "answer", "because")
 CHANNEL_GATES = (
     ("consent", "no_consent", "no consent in force on a basis the campaign accepts here"),
     ("address", "no_address", "consent, but no address, number or active token that can be used"),
-    ("suppression", "suppressed_address", "the address is on the do-not-write list"),
-    ("time zone", "zone_unknown", "time zone unknown, so quiet hours cannot be kept"),
+    ("not suppressed", "suppressed_address", "the address is on the do-not-write list"),
+    ("zone known", "zone_unknown", "time zone unknown, so quiet hours cannot be kept"),
 )
 STATES = {
     "planned": "a message is planned",

@@ -176,7 +176,7 @@ def test_why_lists_every_gate_in_order_for_someone_who_is_written_to(shop, ask):
     assert gates(answer) == [
         ("segment", "yes"), ("enrolment", "yes"), ("experiment", "treated"), ("episode", "open"),
         ("email: consent", "no"), ("push: consent", "no"),
-        ("sms: consent", "yes"), ("sms: address", "yes"), ("sms: suppression", "yes"), ("sms: time zone", "yes"),
+        ("sms: consent", "yes"), ("sms: address", "yes"), ("sms: not suppressed", "yes"), ("sms: zone known", "yes"),
         ("channel", "sms"), ("timing", "due"), ("decision", "accepted"), ("meta audience lapsing_customers", "in"),
     ]  # fmt: skip
     assert "days_since_last 68" in answer["rows"][0]["because"]
