@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -97,7 +98,7 @@ def replay(
     work = workspace(context)
     choice = quarantine.Choice(ids, source, entity, reason)
 
-    def renew(name: str, fields: dict[str, str | None]) -> dict[str, str | None]:
+    def renew(name: str, fields: Mapping[str, str | None]) -> Mapping[str, str | None]:
         return Mapper.again(work.sources[name], fields) if name in work.sources else fields
 
     with work.database.transaction() as connection:

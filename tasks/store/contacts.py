@@ -52,7 +52,7 @@ def copy_rows(connection: sa.Connection, table: str, rows: Iterable[Iterable[str
         quoted = ("" if value is None else '"' + value.replace('"', '""') + '"' for value in row)
         buffer.write(",".join(quoted) + "\n")
     buffer.seek(0)
-    with connection.connection.cursor() as cursor:
+    with connection.connection.cursor() as cursor:  # ty: ignore[invalid-context-manager] - psycopg2's has both
         cursor.copy_expert(f"copy {table} from stdin (format csv)", buffer)
 
 

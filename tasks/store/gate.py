@@ -276,12 +276,13 @@ def _versions(table: sa.TableClause, load: _Load) -> sa.Select[Any]:
         came_with = sa.case((sa.literal_column(came_as_guest), sa.null()), else_=named.c.customer_id)
         content = [came_with if column.name == "customer_id" else column for column in content]
     stamp = sa.literal_column(f"t.{entity.stamp}" if entity.stamp else "cast(null as timestamptz)")
-    return sa.select(
+    columns: list[sa.ColumnElement[Any]] = [
         sa.literal_column("t.*"),
         entity.key_of(named).label("key"),
         stamp.label("stamp"),
         sa.cast(sa.func.row(*content), sa.Text).label("content"),
-    ).select_from(named)
+    ]
+    return sa.select(*columns).select_from(named)
 
 
 # -------------------------------------------------------------------------------------------------------------- check
