@@ -244,7 +244,7 @@ def _clear_views(connection: sa.Connection) -> None:
     connection.execute(sa.text("drop view if exists pg_temp.landing, pg_temp.checked, pg_temp.stored"))
 
 
-def _view(connection: sa.Connection, name: str, query: sa.Select[Any]) -> None:
+def _view(connection: sa.Connection, name: str, query: sa.Select[*tuple[Any, ...]]) -> None:
     connection.execute(CreateView(query, name, temporary=True))
 
 
@@ -265,7 +265,7 @@ def _view_stored(connection: sa.Connection, load: _Load) -> None:
     _view(connection, "stored", query)
 
 
-def _versions(table: sa.TableClause, load: _Load) -> sa.Select[Any]:
+def _versions(table: sa.TableClause, load: _Load) -> sa.Select[*tuple[Any, ...]]:
     """Rows with the key, stamp and content that tell versions apart, under the same names for every entity."""
     entity = ENTITIES[load.entity]
     source = sa.table(table.name, *(sa.column(name) for name in (*entity.key, *entity.content)), schema=table.schema)
