@@ -260,7 +260,7 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
         for part in ("data_context.types.base", "core.expectation_suite"):
             logging.getLogger(f"great_expectations.{part}").setLevel(logging.CRITICAL)
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = {"globally": False}  # ty: ignore[invalid-assignment]
         source = context.data_sources.add_postgres(
             "reengage", connection_string=work.database.url.render_as_string(hide_password=False)
         )
@@ -275,7 +275,8 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
         finally:
             source.get_engine().dispose()  # the one it tested the table with
             source.get_execution_engine().close()
-    by_place = {result.expectation_config.meta["place"]: result for result in found.results}
+    results: list[Any] = list(found.results)
+    by_place = {result.expectation_config.meta["place"]: result for result in results}
     return iter([by_place[place] for place in range(len(planned))])
 
 
@@ -298,7 +299,7 @@ def _understood(gx: Any, planned: list[_Planned]) -> list[Any]:
 
 
 def _finding(entry: _Planned, result: Any | None) -> Finding:
-    if entry.expectation is None:
+    if result is None:
         outcome, observed = "not_enough_history", None
     else:
         bad = (result.result or {}).get("unexpected_count")

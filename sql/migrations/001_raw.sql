@@ -520,11 +520,12 @@ begin
 end
 $$;
 
-create function raw.close_landing(entity text, load_id bigint) returns text language plpgsql as $$
+create function raw.close_landing(entity text, load_id bigint) returns text language plpgsql
+set default_statistics_target = 10 as $$
 declare
     landing text := entity || '_' || load_id;
 begin
-    -- Nobody analyses a table that lives for seconds, and the gate's plans depend on it.
+    -- Nobody analyses a table that lives for seconds, and the gate's plans depend on it; a small sample will do.
     execute format('analyze raw.%I', landing);
     execute format('alter table raw.%I attach partition raw.%I for values in (%s)', entity, landing, load_id);
     return landing;

@@ -17,7 +17,6 @@ from psycopg2 import sql
 from config.errors import ReengageError
 from config.sources import FileSource, SqlSource
 from tasks.rules.errors import DatabaseError
-from tasks.sources.ahead import read_ahead
 from tasks.sources.mapping import Block, Mapper, Reading
 from tasks.store.queries import Queries
 
@@ -71,8 +70,7 @@ def fill(connection: sa.Connection, queries: Queries, extract: Extract, load_id:
     if reading.header is not None:
         report |= mapper.bind(reading.header, extract.object)
         stream = _Stream(mapper, reading.blocks)
-        with contextlib.closing(stream):
-            _copy(connection, landing, mapper.names, stream)
+        _copy(connection, landing, mapper.names, stream)
         lines = stream.lines
         if reading.seen is not None and stream.good:
             mapper.refuse_lacking(reading.seen, extract.object)
@@ -86,7 +84,7 @@ def _copy(connection: sa.Connection, landing: str, names: Sequence[str], stream:
     statement = sql.SQL("copy {} ({}) from stdin (format text, null '', freeze)").format(
         sql.Identifier("raw", landing), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with connection.connection.cursor() as cursor:
+    with contextlib.closing(connection.connection.cursor()) as cursor:
         try:
             cursor.copy_expert(statement, stream, _READ_BYTES)
         except psycopg2.Error as error:
@@ -102,7 +100,7 @@ class _Stream:
     def __init__(self, mapper: Mapper, blocks: Iterator[Block]) -> None:
         self._mapper = mapper
         self._blocks = blocks
-        self._texts = read_ahead(self._made())
+        self._texts = self._made()
         self.lines = 0
         self.good = 0
         self.failure: Exception | None = None
@@ -114,10 +112,6 @@ class _Stream:
         except Exception as error:
             self.failure = error
             raise
-
-    def close(self) -> None:
-        """Stop reading; nothing touches the extract afterwards."""
-        self._texts.close()
 
     def _made(self) -> Iterator[bytes]:
         for block in self._blocks:

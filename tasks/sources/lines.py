@@ -187,7 +187,8 @@ class _Csv:
         self._count = methodcaller("count", delimiter)
 
     def header(self, line: str) -> list[str]:
-        return next(csv.reader([line], **{**self._options, "strict": False}))
+        forgiving: dict[str, Any] = {**self._options, "strict": False}
+        return next(csv.reader([line], **forgiving))
 
     def columns(self, lines: list[str], width: int) -> list[Sequence[str]] | None:
         """Every line as one record, column by column, or None when they are not that simple."""

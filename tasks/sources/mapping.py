@@ -123,10 +123,11 @@ class Mapper:
         return self._column(column, name, positions)
 
     def _column(self, column: Column, name: str, positions: dict[str, int]) -> Maker:
-        if column.constant is not None:
-            return lambda _, count: itertools.repeat(column.constant, count)
-        places = [positions.get(wanted) for wanted in column.source_columns()]
-        if None in places:  # an optional column that this extract does not have
+        constant = column.constant
+        if constant is not None:
+            return lambda _, count: itertools.repeat(constant, count)
+        places = [positions[wanted] for wanted in column.source_columns() if wanted in positions]
+        if len(places) < len(column.source_columns()):  # an optional column that this extract does not have
             return lambda _, count: itertools.repeat("", count)
         if column.product is not None:
             plain = self._plain_number()
@@ -142,7 +143,8 @@ class Mapper:
         place = places[0]
         if change is None:
             return lambda columns, _: columns[place]
-        return lambda columns, _: (change(value) if value else "" for value in columns[place])
+        changed = change
+        return lambda columns, _: (changed(value) if value else "" for value in columns[place])
 
     def _change(self, column: Column, name: str) -> Change | None:
         kind = self._source.shape.columns[name]
