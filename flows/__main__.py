@@ -85,6 +85,10 @@ def options(
     context.obj = {"config": config} if config else {}
 
 
+# What PostgreSQL answers when a schema, a table, a column or a function is not there.
+NOT_MIGRATED = frozenset({"3F000", "42P01", "42703", "42883"})
+
+
 def main() -> None:
     """Run the command line; 0 done, 1 the run failed, 2 wrong usage or configuration."""
     try:
@@ -108,6 +112,8 @@ def main() -> None:
         if not isinstance(error, DBAPIError):
             raise
         errors.print(f"the database refused: {scrubbed(error)}", markup=False)
+        if getattr(error.orig, "pgcode", None) in NOT_MIGRATED:
+            errors.print("its schema is missing or older than this version: reengage db migrate", markup=False)
         sys.exit(1)
 
 

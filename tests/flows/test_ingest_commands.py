@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from config.errors import ConfigError
 from config.settings import CHECKOUT
-from flows.__main__ import app
+from flows.__main__ import app, main
 from tasks.rules.errors import ModeError
 
 
@@ -42,6 +42,19 @@ def test_ingest_tells_where_every_line_went(run):
 def test_a_simulated_database_wants_to_know_which_day_it_is(run):
     with pytest.raises(ModeError, match="say which moment it is"):
         run("ingest")
+
+
+def test_a_database_that_was_never_set_up_says_what_to_do(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REENGAGE_DATABASE_URL", server.url("postgres"))
+    monkeypatch.setenv("REENGAGE_HOME", str(tmp_path))
+    monkeypatch.setenv("REENGAGE_CONFIG", str(CHECKOUT / "config" / "examples" / "cdnow"))
+    monkeypatch.setattr("sys.argv", ["reengage", "ingest", "--as-of", "1998-07-01"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 1
+    assert "reengage db migrate" in capsys.readouterr().err
 
 
 def test_an_unknown_source_is_named_with_those_there_are(run):
