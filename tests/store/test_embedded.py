@@ -91,3 +91,23 @@ def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter():
         embedded.stop(home)
         shutil.rmtree(server.data.parent, ignore_errors=True)
         shutil.rmtree(closed, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root's server runs as another user")
+def test_as_root_with_programs_in_a_closed_folder_a_copy_of_them_serves(home):
+    bin_folder = embedded._binaries(None)
+    package = bin_folder.parent.parent
+    closed = Path(tempfile.mkdtemp(prefix="reengage-closed-"))
+    shutil.copytree(package, closed / package.name, symlinks=True)
+    libraries = package.parent / f"{package.name}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, closed / libraries.name)
+    try:
+        server = embedded.start(home, closed / package.name / bin_folder.parent.name / "bin")
+        assert not server.bin.is_relative_to(closed)
+        assert ask(server, "select 1") == 1
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(server.bin.parents[2], ignore_errors=True)
+        shutil.rmtree(closed, ignore_errors=True)
