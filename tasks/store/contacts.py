@@ -67,5 +67,5 @@ def _batches(first: Iterable[sa.RowMapping], rest: sa.MappingResult) -> Iterator
 
 def _known_zones(connection: sa.Connection) -> frozenset[str]:
     """Zones that both Python and this server can read: the claim compares wall clocks in SQL."""
-    names = connection.execute(sa.text("select name from pg_timezone_names")).scalars()
+    names = connection.execute(sa.select(sa.table("pg_timezone_names", sa.column("name")).c.name)).scalars()
     return frozenset(names) & available_timezones()
