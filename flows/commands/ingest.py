@@ -30,7 +30,7 @@ def ingest(
     from tasks.store import mode
 
     work = workspace(context)
-    given = {"sources": sources or [], "as_of": as_of, "release": release}
+    given = {"sources": sources or [], "as_of": work.instant(as_of), "release": release}
     if release is not None:
         loads = [pull.release(work, release)]
     else:

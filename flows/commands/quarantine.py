@@ -97,6 +97,7 @@ def replay(
     ids = tuple(dict.fromkeys([*(quarantine_ids or ()), *corrections]))
     work = workspace(context)
     choice = quarantine.Choice(ids, source, entity, reason)
+    moment = work.instant(as_of)
 
     def renew(name: str, fields: Mapping[str, str | None]) -> Mapping[str, str | None]:
         return Mapper.again(work.sources[name], fields) if name in work.sources else fields
@@ -110,7 +111,7 @@ def replay(
             corrections=corrections,
             renew=renew,
             zones={name: found.time_zone for name, found in work.sources.items() if found.time_zone},
-            as_of=work.instant(as_of),
+            as_of=moment,
         )
     rows = [
         {
@@ -124,7 +125,7 @@ def replay(
     ]
     arguments = {
         "quarantine_ids": list(quarantine_ids or ()), "source": source, "entity": entity, "reason": reason,
-        "every": every, "as_of": as_of,
+        "every": every, "as_of": moment,
     }  # fmt: skip
     if json or rows:
         show_rows(rows, _COUNTED, json=json, all_rows=True, arguments=arguments)

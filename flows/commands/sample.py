@@ -29,6 +29,6 @@ def contacts(context: typer.Context, as_of: AsOf = None, json: Json = False) -> 
         }
     ]
     columns = ["people", "without_consent", "customers_accepted", "consents_accepted"]
-    show_rows(rows, columns, json=json, arguments={"as_of": as_of})
+    show_rows(rows, columns, json=json, arguments={"as_of": work.instant(as_of)})
     if not done.people and not json:
         console.print("everybody has an address or a consent already")

@@ -30,7 +30,8 @@ def test_ingest_tells_where_every_line_went(run):
 
     assert made.exit_code == 0
     answer = json.loads(made.stdout)
-    assert answer["arguments"] == {"sources": ["cdnow_purchases"], "as_of": "1998-07-01", "release": None}
+    last_instant = "1998-07-02T03:59:59.999999Z"
+    assert answer["arguments"] == {"sources": ["cdnow_purchases"], "as_of": last_instant, "release": None}
     [row] = answer["rows"]
     assert (answer["count"], row["state"], row["lines_in"], row["accepted"]) == (1, "merged", 2000, 2000)
     assert row["object"] == "cdnow_sample.txt"
