@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.schema import CreateView
 
 from tasks.rules.contact import canonical_email, guest_id, keyed_hash
 from tasks.rules.errors import GateError
@@ -245,7 +244,9 @@ def _clear_views(connection: sa.Connection) -> None:
 
 
 def _view(connection: sa.Connection, name: str, query: sa.Select[*tuple[Any, ...]]) -> None:
-    connection.execute(CreateView(query, name, temporary=True))
+    # SQLAlchemy 2.0 has no statement for it, and Prefect's scheduler does not work on 2.1.
+    text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    connection.exec_driver_sql(f"create temporary view {name} as {text}")
 
 
 def _view_landing(connection: sa.Connection, load: _Load) -> None:
