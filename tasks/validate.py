@@ -57,9 +57,10 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """What stops it, in one line without row values."""
+        """What stops it, in one line without row values; what was expected too where it follows from other loads."""
         return "; ".join(
             f"{finding.expectation}{f'({finding.column})' if finding.column else ''}: {finding.observed or 'failed'}"
+            + (f", expected {finding.expected}" if finding.expectation in ("volume", "freshness") else "")
             for finding in self.failures
         )
 

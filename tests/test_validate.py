@@ -216,7 +216,7 @@ def test_an_old_load_is_not_fresh(export):
     late = [line | {"order_id": f"L{line['order_id']}"} for line in good]
     load = _deliver(shop, "purchases", late, "2", datetime(2026, 6, 1, 22, 1, tzinfo=UTC))
 
-    assert (load.state, load.reason) == ("held", "freshness(purchased_at): 36.0 h old")
+    assert (load.state, load.reason) == ("held", "freshness(purchased_at): 36.0 h old, expected at most 36h old")
     assert _held(shop) == ["lapsing_customers", "signups"]
 
 
@@ -238,7 +238,7 @@ def test_a_load_is_measured_against_the_median_of_the_last_loads_once_there_are_
     assert [load.state for load in loads] == [
         "merged", "merged", "merged", "held", "merged", "merged", "held", "merged", "held", "merged",
     ]  # fmt: skip
-    assert loads[3].reason == "volume: 0"
+    assert loads[3].reason == "volume: 0, expected 120 to 1,200 lines (median 300 of 3 loads)"
     assert shop.all(
         f"select expected from raw.validations where expectation = 'volume' and load_id = {loads[8].load_id}"
     )[0] == ("120 to 1,200 lines (median 300 of 6 loads)",)
