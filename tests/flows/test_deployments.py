@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from prefect import Flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from config.settings import CHECKOUT
 from flows import deployments, server
@@ -91,6 +92,27 @@ def test_registering_twice_leaves_one_of_everything_and_no_schedule_on_where_tim
         assert deployment.pull_steps == [
             {"prefect.deployments.steps.set_working_directory": {"directory": str(CHECKOUT)}}
         ]
+
+
+def test_a_schedule_makes_runs(registered: PrefectServer):
+    """Prefect 3.8 makes none on SQLAlchemy 2.1, and nothing but its log says so."""
+
+    def switch(client: SyncPrefectClient, *, active: bool) -> None:
+        found = client.read_deployment_by_name("evaluate/evaluate")
+        client.update_deployment_schedule(found.id, found.schedules[0].id, active=active)
+
+    made, deadline = [], time.monotonic() + 60
+    with get_client(sync_client=True) as client:
+        switch(client, active=True)
+        try:
+            while not made and time.monotonic() < deadline:
+                time.sleep(0.5)
+                made = [run for run in client.read_flow_runs() if run.auto_scheduled]
+        finally:
+            switch(client, active=False)
+
+    assert registered
+    assert {run.expected_start_time.minute for run in made} == {7}
 
 
 def test_no_page_of_the_server_asks_anything_of_the_outside(registered: PrefectServer):
