@@ -321,6 +321,9 @@ def _json_blocks(chunks: Iterator[_Chunk], wanted: list[str], ids: set[str], see
         yield Block(numbers, raws, list(zip(*rows, strict=True)) or [()] * len(wanted), broken)
 
 
+_ABSENT = object()
+
+
 def _json_row(
     line: str, decode: Callable[[str], Any], paths: list[tuple[str, list[str]]], ids: set[str], seen: set[str]
 ) -> list[str] | str:
@@ -334,8 +337,10 @@ def _json_row(
     values: list[str] = []
     for name, path in paths:
         value: Any = found[name] if name in found else _inner(found, path)
-        if value is not None:
-            seen.add(name)
+        if value is _ABSENT:
+            value = None
+        else:
+            seen.add(name)  # null is an answer too: a file of withdrawals only has no basis in any line
         if name in ids and isinstance(value, int | Decimal) and not isinstance(value, bool):
             return "id_is_number"
         text = as_text(value)
@@ -347,7 +352,7 @@ def _json_row(
 
 def _inner(found: Any, path: list[str]) -> Any:
     for part in path:
-        if not isinstance(found, dict):
-            return None
-        found = found.get(part)
+        if not isinstance(found, dict) or part not in found:
+            return _ABSENT
+        found = found[part]
     return found

@@ -435,14 +435,32 @@ def test_a_json_export_without_a_required_field_fails_as_a_whole(exports):
             place: events.jsonl
             columns: {event_id: id, customer_id: who, name: name, occurred_at: at}
         """)
-    shop.write(
-        "events.jsonl", '{"id": "1", "who": "C", "name": "x"}\n{"id": "2", "who": "C", "name": "x", "at": null}\n'
-    )
+    shop.write("events.jsonl", '{"id": "1", "who": "C", "name": "x"}\n{"id": "2", "who": "C", "name": "x"}\n')
 
     [load] = shop.pull("events")
 
     assert load.state == "failed"
     assert "column at is missing" in load.reason
+
+
+def test_a_json_export_of_withdrawals_only_needs_no_basis(exports):
+    shop = exports("""
+        sources:
+          consents:
+            kind: file
+            entity: consents
+            format: jsonl
+            place: consents.jsonl
+            columns:
+              {consent_id: id, customer_id: who, channel: to, purpose: why, status: is, basis: basis, source: from,
+               occurred_at: at}
+        """)
+    line = {"id": "1", "who": "C", "to": "email", "why": "marketing", "is": "withdrawn", "basis": None, "from": "x"}
+    shop.write("consents.jsonl", json.dumps({**line, "at": "2026-01-05T10:00:00Z"}))
+
+    [load] = shop.pull("consents")
+
+    assert (load.state, load.parked, load.quarantined) == ("merged", 1, 0)
 
 
 def _bucket_files(bucket: str, **objects: str):
