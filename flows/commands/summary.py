@@ -48,7 +48,7 @@ def show(work: Workspace, until: datetime, *, hours: int, seconds: float) -> Non
         f"\n  In doubt {in_doubt:,} · {lines.quarantined:,} of {lines.lines_in:,} lines set aside by the data gate · "
         f"took {seconds:.0f} seconds"
     )
-    _how_to_go_on(work, someone)
+    _how_to_go_on(work, someone, until)
 
 
 def _people(read: Read, campaign: str) -> None:
@@ -124,7 +124,7 @@ def _day(work: Workspace, moment: datetime) -> str:
     return moment.astimezone(work.settings.business_zone).strftime("%-d %B %Y, %H:%M")
 
 
-def _how_to_go_on(work: Workspace, someone: str | None) -> None:
+def _how_to_go_on(work: Workspace, someone: str | None, until: datetime) -> None:
     folder = work.settings.config.resolve()
     shown = folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder
     program = "reengage" if shutil.which("reengage") else os.path.relpath(sys.argv[0])
@@ -136,7 +136,10 @@ def _how_to_go_on(work: Workspace, someone: str | None) -> None:
         (f"why {someone} {campaign}" if someone else "", "every gate for one person"),
         ("sends list", "the ledger, message by message"),
         ("quarantine list", "the lines that the data gate set aside"),
-        (f"segment preview {work.campaigns[campaign].segment}" if work.campaigns else "", "who is late, from the SQL"),
+        (
+            f"segment preview {work.campaigns[campaign].segment} --as-of {until:%Y-%m-%d}" if work.campaigns else "",
+            "who is late, straight from the SQL",
+        ),
     ):
         if command:
             console.print(f"    {program} --config {shown} [bold]{command}[/bold]", soft_wrap=True)
