@@ -228,13 +228,7 @@ class Ledger:
             )
         ).all()
         self._follow(connection, [row.send_key for row in recorded], is_claim=self._clock.is_simulated)
-        dead = [
-            {"channel": row.channel, "address_hmac": row.address_hmac, "reason": row.reason}
-            for row in recorded
-            if row.address_hmac and row.reason in ADDRESS_IS_DEAD
-        ]
-        if dead:
-            connection.execute(self._queries["ledger/record_suppress"](addresses=dead, at=self._clock.at))
+        self._bury(connection, [row for row in recorded if row.address_hmac and row.reason in ADDRESS_IS_DEAD])
         return [(row.state, row.reason) for row in recorded]
 
     def end_leases(self, connection: sa.Connection) -> int:
@@ -263,6 +257,24 @@ class Ledger:
         """Simulated databases: remember up to which moment these campaigns' sends have been played."""
         connection.execute(self._queries["ledger/sends_played"](campaigns=self._names, at=self._clock.at))
 
+    def _bury(self, connection: sa.Connection, recorded: Sequence[sa.Row[Any]]) -> None:
+        """Never use these addresses again: a token is switched off, any other address and any wish is suppressed."""
+        gone = [row for row in recorded if row.channel in TOKEN_CHANNELS and row.reason not in PERSON_SAID_NO]
+        if gone:
+            tokens = [{"send_key": r.send_key, "channel": r.channel, "address_hmac": r.address_hmac} for r in gone]
+            connection.execute(
+                self._queries["ledger/record_token_gone"](
+                    tokens=tokens, inner_pad=self._inner_pad, outer_pad=self._outer_pad
+                )
+            )
+        dead = [
+            {"channel": row.channel, "address_hmac": row.address_hmac, "reason": row.reason}
+            for row in recorded
+            if row not in gone
+        ]
+        if dead:
+            connection.execute(self._queries["ledger/record_suppress"](addresses=dead, at=self._clock.at))
+
     def _moved(self, connection: sa.Connection, statement: sa.TextClause) -> int:
         connection.execute(self._queries["ledger/send_limits"]())
         keys = connection.execute(statement).scalars().all()
@@ -278,16 +290,18 @@ class Ledger:
             )
 
     def _receipt(self, reply: Reply) -> dict[str, Any]:
-        wait = timing.busy_wait(reply.busy_tries, reply.attempt_id, reply.retry_after)
+        # "Again at once" is no wait: it would be asked again for ever, so it counts as a try like any other.
+        asked = reply.retry_after if reply.retry_after and reply.retry_after > 0 else None
+        wait = timing.busy_wait(reply.busy_tries, reply.attempt_id, asked)
         return {
             "send_key": reply.send_key,
             "attempt_id": reply.attempt_id,
             "outcome": reply.answer,
             "reason": reply.reason,
             "delay_seconds": wait.total_seconds(),
-            "retry_after_seconds": reply.retry_after,
+            "retry_after_seconds": asked,
             "has_another_channel": reply.has_another_channel,
-            "is_exhausted": reply.retry_after is None and reply.busy_tries + 1 >= self._limits.most_tries,
+            "is_exhausted": asked is None and reply.busy_tries + 1 >= self._limits.most_tries,
             "provider_message_id": reply.provider_message_id,
             "status_code": reply.status_code,
             "error_class": reply.error_class,
@@ -296,6 +310,10 @@ class Ledger:
 
 # Refusals that say the address itself is at an end, not this message.
 ADDRESS_IS_DEAD = frozenset({"invalid_address", "token_invalid", "opted_out", "unsubscribed", "hard_bounce"})
+# Refusals in which a person speaks: they hold for the address, whatever it is.
+PERSON_SAID_NO = frozenset({"opted_out", "unsubscribed"})
+# Where the address is a device's token, which another person's app may get one day (C21).
+TOKEN_CHANNELS = frozenset({"push", "webpush"})
 
 
 def _claimed(row: Any) -> Claimed:
