@@ -6,28 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-MINUS: Final = "\N{MINUS SIGN}"
+from tasks.rules.words import reason as in_words
 
-# Why a person was not reached (or not yet), by reason code of the decisions and the ledger.
-REASONS: Final = {
-    "no_consent": "No consent on any channel",
-    "no_address": "Consent given, but no usable address or device",
-    "no_channel": "None of the campaign's channels can be used",
-    "suppressed_address": "Address is on the do-not-write list",
-    "zone_unknown": "Time zone unknown, so quiet hours cannot be kept",
-    "capped": "Already written to as often as allowed",
-    "quiet": "Quiet hours",
-    "goal": "Came back before the message left",
-    "stop_event": "Came back before the message left",
-    "campaign_paused": "Campaign paused",
-    "campaign_ended": "Campaign ended first",
-    "merged": "Turned out to be someone already in the campaign",
-    "left_segment": "No longer in the segment",
-    "gate": "Held back by the data gate",
-    "outside_free_window": "Outside the free messaging window",
-    "token_invalid": "App removed or device gone",
-    "template": "The message could not be written for this person",
-}
+MINUS: Final = "\N{MINUS SIGN}"
 
 # When a state says it all.
 STATES: Final = {
@@ -71,14 +52,8 @@ CHANNELS: Final = {
 
 
 def why(state: str, reason: str) -> str:
-    """A reason in words; a code without words yet is shown as it is, without its underscores."""
-    if reason in REASONS:
-        words = REASONS[reason]
-    elif reason:
-        words = reason.replace("_", " ").capitalize()
-    else:
-        words = STATES.get(state, state.replace("_", " ").capitalize())
-    return words
+    """Why nothing left, or not yet: the reason, else what the state says."""
+    return in_words(reason) if reason else STATES.get(state, state.replace("_", " ").capitalize())
 
 
 def title(name: str) -> str:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import typer
 
 from flows.commands.console import All, AsOf, Json, console, show_rows, workspace
+from tasks.rules.words import reason
 
 if TYPE_CHECKING:
     from config.campaign import Campaign
@@ -34,26 +35,6 @@ STATES = {
     "rejected": "the provider refused the message for good",
     "holdout": "held out: never written to, to measure the campaign's effect",
     "waiting": "waiting for the next run",
-}
-REASONS = {
-    "no_consent": "no channel of the campaign has a consent in force",
-    "no_address": "where there is consent, there is no address that can be used",
-    "no_channel": "none of the campaign's channels can be used",
-    "suppressed_address": "the address is on the do-not-write list",
-    "zone_unknown": "the time zone is not known, so quiet hours cannot be kept",
-    "other_channel": "a text message is the last resort, and another channel can be used",
-    "capped": "written to as often as allowed; it leaves when there is room again",
-    "quiet": "quiet hours where the person is",
-    "spacing": "too soon after the step before",
-    "goal": "the goal was reached first",
-    "stop_event": "came back before the message left",
-    "campaign_paused": "the campaign is paused or has not begun",
-    "campaign_ended": "the campaign ended first",
-    "merged": "turned out to be someone already enrolled, whose earlier episode stands",
-    "left_segment": "no longer in the segment with this occasion",
-    "step_removed": "the campaign no longer has this step",
-    "gate": "held back: the data the campaign depends on failed a check",
-    "longest_stay": "was in the audience for as long as the campaign allows",
 }
 
 
@@ -116,7 +97,7 @@ def _enrolment(row: sa.Row[Any], campaign: Campaign) -> list[dict[str, Any]]:
                 None,
                 "episode",
                 "over",
-                f"{_moment(row.closed_at)}: {REASONS.get(row.close_reason, row.close_reason)}",
+                f"{_moment(row.closed_at)}: {in_a_sentence(row.close_reason)}",
             )
         )
     else:
@@ -141,7 +122,7 @@ def _decision(enrolment: sa.Row[Any], row: sa.Row[Any]) -> list[dict[str, Any]]:
         rows.append(_row(enrolment, row.step, "timing", "due", f"due {_moment(row.due_at)}; {leaves}"))
     because = STATES[row.state]
     if row.reason:
-        because += f": {REASONS.get(row.reason, row.reason)}"
+        because += f": {in_a_sentence(row.reason)}"
     if row.accepted_at:
         because += f" at {_moment(row.accepted_at)}"
     if row.voucher_code and row.state in ("planned", "in_flight", "accepted"):
@@ -163,7 +144,7 @@ def _not_enrolled(person: sa.Row[Any], campaign: Campaign) -> dict[str, Any]:
 
 def _audience(row: sa.Row[Any]) -> dict[str, Any]:
     answer = {(True, True): "in", (True, False): "joins", (False, True): "leaves", (False, False): "out"}
-    reason = f": {REASONS.get(row.reason, row.reason)}" if row.reason else ""
+    reason = f": {in_a_sentence(row.reason)}" if row.reason else ""
     return {
         "episode": None,
         "step": None,
@@ -175,6 +156,12 @@ def _audience(row: sa.Row[Any]) -> dict[str, Any]:
 
 def _row(enrolment: sa.Row[Any], step: str | None, gate: str, answer: str, because: str) -> dict[str, Any]:
     return {"episode": enrolment.episode, "step": step, "gate": gate, "answer": answer, "because": because}
+
+
+def in_a_sentence(code: str) -> str:
+    """A reason in words, to stand after a colon."""
+    told = reason(code)
+    return told[0].lower() + told[1:]
 
 
 def _moment(at: datetime) -> str:

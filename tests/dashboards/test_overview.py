@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from config.settings import CHECKOUT
 from dashboards import words
 from tasks import measure
+from tasks.rules.words import REASONS
 from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
 from tests.evaluation_world import START, Goal, Recomputation, World, insert, random_world, write_campaign
@@ -139,7 +140,7 @@ def test_the_standings_and_reasons_add_up_to_the_people_enrolled(shop: Workspace
     assert sum(parts) == int(shown["Enrolled"].replace(",", ""))
     assert set(why) <= {"No consent on any channel", "Consent given, but no usable address or device"} | set(
         words.STATES.values()
-    ) | set(words.REASONS.values())
+    ) | set(REASONS.values())
 
 
 def test_an_event_goal_is_counted_and_named_as_one(shop: Workspace) -> None:
@@ -306,6 +307,6 @@ def test_a_database_that_is_not_prepared_is_explained_without_a_trace(
 
 
 def test_every_reason_has_words_without_codes() -> None:
-    assert all("_" not in text for text in [*words.REASONS.values(), *words.STATES.values()])
+    assert all("_" not in text for text in [*REASONS.values(), *words.STATES.values()])
     assert words.why("suppressed", "brand_new_code") == "Brand new code"
     assert words.why("expired", "") == "No way to send in time"
