@@ -18,8 +18,7 @@ def messages(run: Run) -> Planned:
     if run.campaign is None:
         raise TypeError("planning is for one campaign")
     versions = templates(run.work, run.campaign).versions()
-    with run.work.database.transaction() as connection:
-        planned = planning.plan(run, connection, versions)
+    planned = run.work.database.repeated(lambda connection: planning.plan(run, connection, versions))
     run.counts["plan"] = planned.counts()
     told = ", ".join(f"{people:,} {state}" for state, people in sorted(planned.states.items()))
     say(f"{run.campaign.name}: {told or 'nobody to plan for'}; {planned.changed:,} decisions are new")

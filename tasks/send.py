@@ -28,8 +28,6 @@ from tasks.store.ledger import Claim, Claimed, Clock, Ledger, Limits, Pin, Reply
 from tasks.store.workspace import Workspace
 
 T = TypeVar("T")
-# Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated; the call never is.
-REPEATABLE = ("40001", "40P01", "55P03")
 MOST_IDLE = 3
 # Decisions and leases use the database's clock only; a machine this far off is not trusted with messages (R8).
 MOST_SKEW = timedelta(seconds=60)
@@ -283,16 +281,8 @@ class Dispatch:
         )
 
     def _in_transaction(self, do: Callable[[sa.Connection], T]) -> T:
-        """One transaction of the ledger, repeated where PostgreSQL says it did nothing (R7); never around a call."""
-        for _ in range(4):
-            try:
-                with self.work.database.transaction() as connection:
-                    return do(connection)
-            except sa.exc.DBAPIError as error:
-                if getattr(error.orig, "pgcode", None) not in REPEATABLE:
-                    raise
-        with self.work.database.transaction() as connection:
-            return do(connection)
+        """One transaction of the ledger, repeated where PostgreSQL says it did nothing; never around a call."""
+        return self.work.database.repeated(do)
 
     def _count(self, name: str, number: int) -> None:
         if number:

@@ -71,7 +71,7 @@ explained as (
             when judged.state = 'planned' then judged.picked_channel
             when not judged.is_open then judged.send_channel
         end as channel,
-        coalesce(judged.gates, judged.decided_gates, '[]') as gates
+        coalesce(case when judged.is_open then judged.gates end, judged.decided_gates, '[]') as gates
     from judged
 ),
 

@@ -19,8 +19,8 @@ with withdrawn as (
         sends.enrolment_id = verdicts.enrolment_id
         and sends.step = verdicts.step
         and verdicts.state in ('suppressed', 'expired', 'cancelled')
-        and verdicts.send_state in ('planned', 'suppressed')
-        and sends.state in ('planned', 'suppressed')
+        and verdicts.send_state in ('planned', 'retry_wait', 'suppressed')
+        and sends.state in ('planned', 'retry_wait', 'suppressed')
         and (sends.state, sends.reason) is distinct from (verdicts.state, verdicts.reason)
     returning sends.send_key
 )

@@ -16,7 +16,14 @@ set
     settled_at = clock.at
 from (select coalesce(cast(:at as timestamptz), clock_timestamp()) as at) as clock
 where
-    state in ('planned', 'retry_wait')
-    and expires_at <= clock.at
-    and (cast(:campaign as text) is null or campaign = cast(:campaign as text))
+    send_key in (
+        select waiting.send_key
+        from campaign.sends as waiting
+        where
+            waiting.state in ('planned', 'retry_wait')
+            and waiting.expires_at <= (select coalesce(cast(:at as timestamptz), clock_timestamp()))
+            and (cast(:campaign as text) is null or waiting.campaign = cast(:campaign as text))
+        -- a row that somebody decides about right now is looked at again by the next dispatch
+        for no key update skip locked
+    )
 returning send_key

@@ -31,6 +31,8 @@ waiting as materialized (
         sends.state in ('planned', 'retry_wait')
         and sends.not_before <= clock.at
         and (cast(:campaign as text) is null or sends.campaign = cast(:campaign as text))
+    -- a row that somebody decides about right now is looked at again by the next dispatch
+    for no key update of sends skip locked
 )
 
 update campaign.sends

@@ -7,11 +7,11 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -21,6 +21,9 @@ from tasks.store import embedded
 
 Role = Literal["analyst", "dashboard"]
 ROLES: tuple[Role, ...] = ("analyst", "dashboard")
+T = TypeVar("T")
+# Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated.
+REPEATABLE = ("40001", "40P01", "55P03")
 
 
 class Database:
@@ -64,6 +67,21 @@ class Database:
         """One transaction of the pipeline: committed at the end of the block, rolled back on an error."""
         with self.engine.begin() as connection:
             yield connection
+
+    def repeated(self, do: Callable[[sa.Connection], T]) -> T:
+        """What `do` answers in one transaction, repeated where PostgreSQL says it did nothing (R7).
+
+        Never around a provider's call: `do` may run up to five times.
+        """
+        for _ in range(4):
+            try:
+                with self.transaction() as connection:
+                    return do(connection)
+            except sa.exc.DBAPIError as error:
+                if getattr(error.orig, "pgcode", None) not in REPEATABLE:
+                    raise
+        with self.transaction() as connection:
+            return do(connection)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[sa.Connection]:

@@ -101,6 +101,7 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
     if campaign is None:
         raise TypeError("planning is for one campaign")
     connection.execute(queries["ledger/plan_memory"]())
+    connection.execute(queries["ledger/plan_lock"](campaign=campaign.name))
     steps = [vars(way) for way in ways(campaign)]
     connection.execute(
         queries["ledger/plan_steps"](
@@ -114,7 +115,6 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
     _ask(run, connection, campaign)
     connection.execute(queries["ledger/plan_verdicts"](campaign=campaign.name, as_of=run.as_of, steps=steps))
     connection.execute(sa.text("analyze verdicts (enrolment_id, step, state, variant, channel, is_changed)"))
-    connection.execute(queries["ledger/plan_supersede"](as_of=run.as_of))
     connection.execute(queries["ledger/plan_decide"](campaign=campaign.name, as_of=run.as_of, run_id=run.run_id))
     written = connection.execute(
         queries["ledger/plan_sends"](
