@@ -18,7 +18,7 @@ from config.sources import ENTITIES
 from config.suites import load_suite
 from tasks import pull, validate
 from tasks.rules.errors import GateError
-from tasks.store import gate
+from tasks.store import gate, quarantine
 from tests.exports import AS_OF, Exports
 from tests.store.landing import GOOD
 
@@ -242,6 +242,26 @@ def test_a_load_is_measured_against_the_median_of_the_last_loads_once_there_are_
     assert shop.all(
         f"select expected from raw.validations where expectation = 'volume' and load_id = {loads[8].load_id}"
     )[0] == ("120 to 1,200 lines (median 300 of 6 loads)",)
+
+
+def test_lines_that_are_routed_again_are_no_deliveries(export):
+    shop = export("purchases", "fresh_within: 36h")
+    loads, start = [], datetime(2026, 5, 1, 20, tzinfo=UTC)
+    for position in range(3):
+        lines = [_line("purchases", 300 * position + number) for number in range(300)]
+        lines[0]["amount"] = "12,50"
+        loads.append(_deliver(shop, "purchases", lines, f"{position}", start))
+    for hours in (30, 31, 32):
+        with shop.work.database.transaction() as connection:
+            at = start + timedelta(hours=hours)
+            [again, *_] = quarantine.replay(connection, shop.work.queries, "key", quarantine.Choice(), as_of=at)
+        assert again.counts.quarantined == 1
+
+    [silent] = shop.pull("export", start + timedelta(hours=37))
+    assert (silent.load_id, silent.state) == (loads[-1].load_id, "stale")
+    fresh = {"purchased_at": (start + timedelta(hours=37)).isoformat()}
+    lines = [_line("purchases", 900 + number) | fresh for number in range(300)]
+    assert _deliver(shop, "purchases", lines, "4", start + timedelta(hours=38)).state == "merged"
 
 
 def test_small_loads_may_differ_by_a_few_lines_but_not_be_empty(export):

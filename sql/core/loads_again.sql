@@ -18,8 +18,8 @@ select
     true,
     greatest(as_of, cast(:as_of as timestamptz)),
     time_zone,
-    -- a generated key is among the kept fields
-    options || '{"key": "column"}'
+    -- a generated key is among the kept fields; what comes again says nothing about what the source delivers
+    options || '{"key": "column", "again": true}'
 from raw.loads
 where load_id = cast(:load_id as bigint)
 returning load_id

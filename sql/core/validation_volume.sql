@@ -1,6 +1,8 @@
 /*
 What the loads before this one brought: how many count, and the median of their lines.
 
+Parked and quarantined lines that were routed again are not what the source delivered, and do not count.
+
 owner: engineering
 grain: one row
 params:
@@ -19,6 +21,7 @@ with before as (
             and this.incremental = earlier.incremental
             and earlier.load_id < this.load_id
             and earlier.state = 'merged'
+            and earlier.options ->> 'again' is null
     where this.load_id = cast(:load_id as bigint)
     order by earlier.load_id desc
     limit cast(:loads as int)
