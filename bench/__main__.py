@@ -28,6 +28,7 @@ TOLD = {
     "primary key. Great Expectations runs once more, in a process of its own.",
     "days": "A file of 10,000 new purchases: loaded, judged, merged, purchase days refreshed, the newly late fetched; "
     "five days on the short and on the long history in turn, after one that warms both, each after a checkpoint. "
+    "Both histories are written straight into core.purchases by SQL, purchase days by our own code. "
     "Full recomputation is the same load, then every purchase day worked out and stored again in place of the refresh; "
     "beside it, for information, one query that finds the newly late from all purchases and keeps nothing.",
     "scan": "`lapsing_customers` for those who became late in one day, on the long history, beside a scan of the "
