@@ -243,7 +243,7 @@ def _clear_views(connection: sa.Connection) -> None:
     connection.execute(sa.text("drop view if exists pg_temp.landing, pg_temp.checked, pg_temp.stored"))
 
 
-def _view(connection: sa.Connection, name: str, query: sa.Select[*tuple[Any, ...]]) -> None:
+def _view(connection: sa.Connection, name: str, query: sa.Select[Any]) -> None:
     # SQLAlchemy 2.0 has no statement for it, and Prefect's scheduler does not work on 2.1.
     text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
     connection.exec_driver_sql(f"create temporary view {name} as {text}")
@@ -266,7 +266,7 @@ def _view_stored(connection: sa.Connection, load: _Load) -> None:
     _view(connection, "stored", query)
 
 
-def _versions(table: sa.TableClause, load: _Load) -> sa.Select[*tuple[Any, ...]]:
+def _versions(table: sa.TableClause, load: _Load) -> sa.Select[Any]:
     """Rows with the key, stamp and content that tell versions apart, under the same names for every entity."""
     entity = ENTITIES[load.entity]
     source = sa.table(table.name, *(sa.column(name) for name in (*entity.key, *entity.content)), schema=table.schema)
@@ -548,7 +548,8 @@ def _settle(connection: sa.Connection, queries: Queries, load: _Load, report: di
 def _apply_parked(connection: sa.Connection, queries: Queries, key: str) -> None:
     """Land parked lines of people who are known now again, one load per load that brought them."""
     for waiting in connection.execute(queries["core/parked_ready"]()).mappings().all():
-        lines = connection.execute(queries["core/parked_taken"](**waiting)).mappings().all()
+        kept = connection.execute(queries["core/parked_taken"](**waiting)).mappings()
+        lines = [dict(line) for line in kept]
         again = land_again(connection, queries, waiting["load_id"], "parked lines whose customer came", lines)
         check(connection, queries, again, key)
         _merge_alone(connection, queries, again, key)

@@ -205,5 +205,5 @@ def _taken_from_everyone(connection: sa.Connection, pipeline: str) -> list[str]:
     return statements
 
 
-def _of_this_login(answer: sa.ColumnElement[bool]) -> sa.Select[bool]:
+def _of_this_login(answer: sa.ColumnElement[bool]) -> sa.Select[tuple[bool]]:
     return sa.select(answer).where(_roles.c.rolname == sa.func.current_user())

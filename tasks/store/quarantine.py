@@ -100,7 +100,7 @@ def replay(
     for load_id, group in itertools.groupby(taken, key=lambda row: row["load_id"]):
         rows = list(group)
         source = rows[0]["source"]
-        lines = [_line(row, (corrections or {}).get(row["quarantine_id"]), renew) for row in rows]
+        lines = [_line(dict(row), (corrections or {}).get(row["quarantine_id"]), renew) for row in rows]
         again = gate.land_again(connection, queries, load_id, "quarantined lines, replayed", lines, as_of)
         if zones and source in zones:
             gate.set_zone(connection, again, zones[source])

@@ -207,9 +207,7 @@ def _subquery(query: Query, values: Mapping[str, Any]) -> sa.Subquery:
     return query(**values).columns(*(sa.column(name) for name in query.returns)).subquery("segment")
 
 
-def _streamed(
-    query: Query, values: Mapping[str, Any], only: Sequence[str] | None, most: int
-) -> sa.Select[*tuple[Any, ...]]:
+def _streamed(query: Query, values: Mapping[str, Any], only: Sequence[str] | None, most: int) -> sa.Select[Any]:
     answer = _subquery(query, values)
     extra = [column for column in answer.c if column.name not in FIRST_COLUMNS]
     evidence = sa.func.jsonb_build_object(*itertools.chain(*((sa.literal(c.name, sa.Text), c) for c in extra)))
