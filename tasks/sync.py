@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
+import sqlalchemy as sa
+
+from config.campaign import Campaign
 from tasks.platforms import factory, identity
 from tasks.platforms.base import Platform
 from tasks.rules.errors import ConfigError, ProviderError
@@ -29,12 +33,20 @@ def audiences(run: Run, *, page: int = PAGE) -> dict[str, int]:
     """
     if run.campaign is None:
         raise TypeError("audiences are synced for one campaign")
-    with run.work.database.transaction() as connection:
-        now = choosing.standing(run, connection)
-        waiting = store.desire(run.work, connection, run.campaign, run.as_of, may_add=now.is_on and not now.is_held)
+    waiting = run.work.database.repeated(partial(_desire, run, run.campaign))
     counts = _tell(run, {run.campaign.name: waiting}, VERBS, page)
     run.counts["audiences"] = counts
     return counts
+
+
+def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
+    """May run again: a dispatch may be taking people off at the same moment."""
+    now = choosing.standing(run, connection)
+    return store.desire(run.work, connection, campaign, run.as_of, may_add=now.is_on and not now.is_held)
+
+
+def _only_leave(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
+    return store.desire(run.work, connection, campaign, run.as_of, may_add=False)
 
 
 @step(name="take people off audiences", tags=["sync"], retries=2)
@@ -54,7 +66,7 @@ def removals(run: Run, *, page: int = PAGE) -> dict[str, int]:
             except ConfigError:  # the folder has problems: who was to leave before leaves all the same
                 waiting[name] = store.pending(work.queries, connection, name)
                 continue
-            waiting[name] = store.desire(work, connection, campaign, run.as_of, may_add=False)
+        waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
     counts = _tell(run, waiting, ("remove",), page)
     run.counts["audiences"] = counts
     return counts
@@ -95,9 +107,11 @@ def _pages(run: Run, campaign: str, audience: Pending, verb: str, size: int) -> 
                 return people
             members = [_identified(audience.platform, member) for member in members]
             call = platform.remove if verb == "remove" else platform.add
-            call(audience.audience, [member.identity for member in members if member.identity])
+            told = [member.identity for member in members if member.identity and not member.is_shared]
+            if told:
+                call(audience.audience, told)
             with work.database.transaction() as connection:
-                store.told(work.queries, connection, audience, verb, members, run.as_of)
+                store.told(work.queries, connection, campaign, audience, verb, members, run.as_of)
             people += len(members)
 
 

@@ -5,6 +5,7 @@ owner: engineering
 params:
   platform: text - the ad platform
   audience: text - the audience
+  campaign: text - the campaign
   as_of: timestamptz - decision clock
   members: jsonb - customer_id, identity and contact_sha256 of each
 */
@@ -18,4 +19,5 @@ from jsonb_to_recordset(cast(:members as jsonb)) as told (customer_id text, iden
 where
     audience_members.platform = cast(:platform as text)
     and audience_members.audience = cast(:audience as text)
+    and audience_members.campaign = cast(:campaign as text)
     and audience_members.customer_id = told.customer_id

@@ -24,16 +24,15 @@ with joined as (
         and eligible.channel = cast(:platform as text)
     where eligible.viable
     order by audience_people.person_id
-    on conflict (platform, audience, customer_id) do update
+    on conflict (platform, audience, customer_id, campaign) do update
     set
-        campaign = excluded.campaign,
         desired = true,
         reason = null,
         desired_at = excluded.desired_at,
         contact_sha256 = excluded.contact_sha256
     where
         not known.desired
-        or (known.campaign, known.contact_sha256) is distinct from (excluded.campaign, excluded.contact_sha256)
+        or known.contact_sha256 is distinct from excluded.contact_sha256
     returning customer_id
 )
 

@@ -8,6 +8,7 @@ params:
   audience: text - the audience
   campaign: text - the campaign
   as_of: timestamptz - decision clock
+  is_named: boolean - the campaign still names this audience; else everybody leaves
 returns:
   reason: text - why
   people: bigint - how many
@@ -16,6 +17,7 @@ with leaving as materialized (
     select
         members.customer_id,
         coalesce(
+            case when not cast(:is_named as boolean) then 'audience_dropped' end,
             audience_people.ended_by,
             eligible.reason,
             case when audience_people.person_id is not null then 'no_consent' end,
@@ -40,7 +42,7 @@ with leaving as materialized (
         and members.audience = cast(:audience as text)
         and members.campaign = cast(:campaign as text)
         and members.desired
-        and not coalesce(eligible.viable, false)
+        and not (cast(:is_named as boolean) and coalesce(eligible.viable, false))
 ),
 
 marked as (
@@ -54,6 +56,7 @@ marked as (
     where
         members.platform = cast(:platform as text)
         and members.audience = cast(:audience as text)
+        and members.campaign = cast(:campaign as text)
         and members.customer_id = leaving.customer_id
     returning members.reason
 )

@@ -5,6 +5,7 @@ owner: engineering
 params:
   platform: text - the ad platform
   audience: text - the audience
+  campaign: text - the campaign
   as_of: timestamptz - decision clock
   customer_ids: text[] - who
 */
@@ -17,4 +18,5 @@ set
 where
     platform = cast(:platform as text)
     and audience = cast(:audience as text)
+    and campaign = cast(:campaign as text)
     and customer_id = any(cast(:customer_ids as text[]))

@@ -11,14 +11,26 @@ params:
 returns:
   customer_id: text unique - who
   identity: text - what the platform knows them by
+  is_shared: boolean - another campaign wants them in under the same contact: the platform is told nothing
 */
-select customer_id, identity
-from campaign.audience_members
+select
+    members.customer_id, members.identity,
+    exists (
+        select from campaign.audience_members as others
+        where
+            others.platform = members.platform
+            and others.audience = members.audience
+            and others.customer_id = members.customer_id
+            and others.campaign <> members.campaign
+            and others.desired
+            and others.contact_sha256 = members.applied_contact_sha256
+    ) as is_shared
+from campaign.audience_members as members
 where
-    platform = cast(:platform as text)
-    and audience = cast(:audience as text)
-    and campaign = cast(:campaign as text)
-    and (desired <> applied or contact_sha256 is distinct from applied_contact_sha256)
-    and applied
-order by customer_id
+    members.platform = cast(:platform as text)
+    and members.audience = cast(:audience as text)
+    and members.campaign = cast(:campaign as text)
+    and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
+    and members.applied
+order by members.customer_id
 limit cast(:page as int)

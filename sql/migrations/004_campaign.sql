@@ -176,7 +176,8 @@ create table campaign.provider_events (
 );
 create index provider_events_unsettled on campaign.provider_events (attempt_id) where settled_at is null;
 
--- Desired and applied membership; the difference is what a sync sends.
+-- Desired and applied membership; the difference is what a sync sends. Campaigns may share an audience: each has its own
+-- row about a person, and who is wanted by any of them is in.
 create table campaign.audience_members (
     platform text not null,
     audience text not null,
@@ -190,7 +191,7 @@ create table campaign.audience_members (
     applied_at timestamptz,
     applied_contact_sha256 text,
     identity text,                                      -- what the platform knows the person by, hashed; null = not in
-    primary key (platform, audience, customer_id)
+    primary key (platform, audience, customer_id, campaign)
 );
 create index audience_pending on campaign.audience_members (campaign, platform, audience)
 where desired <> applied or contact_sha256 is distinct from applied_contact_sha256;

@@ -24,6 +24,7 @@ REASONS: Final = {
     "step_removed": "The campaign no longer has this step",
     "gate": "Held back by the data gate",
     "longest_stay": "Was in the audience for as long as the campaign allows",
+    "audience_dropped": "The campaign no longer names this audience",
     "episode_over": "The occasion is over",
     # answers of a provider, and none
     "content": "The message could not be written for this person",

@@ -35,6 +35,7 @@ class Member:
     email: str | None = None
     phone: str | None = None
     contact_sha256: str | None = None
+    is_shared: bool = False  # another campaign wants them in the same audience
 
 
 def audience_name(campaign: Campaign, platform: str) -> str:
@@ -82,8 +83,9 @@ def desire(
     connection.execute(sa.text("analyze audience_people (person_id), eligible (person_id, channel)"))
     for platform, audience in _audiences(queries, connection, campaign):
         where = {"platform": platform, "audience": audience, "campaign": campaign.name, "as_of": as_of}
-        connection.execute(queries["ledger/audience_leave"](**where))
-        if may_add and audience == audience_name(campaign, platform) and platform in names:
+        is_named = platform in names and audience == audience_name(campaign, platform)
+        connection.execute(queries["ledger/audience_leave"](**where, is_named=is_named))
+        if may_add and is_named:
             connection.execute(queries["ledger/audience_join"](**where))
     return pending(queries, connection, campaign.name)
 
@@ -119,13 +121,14 @@ def page(
 def told(
     queries: Queries,
     connection: sa.Connection,
+    campaign: str,
     audience: Pending,
     verb: str,
     members: Sequence[Member],
     as_of: datetime,
 ) -> None:
     """Record that a platform took a page; the next run goes on after it."""
-    where = {"platform": audience.platform, "audience": audience.audience, "as_of": as_of}
+    where = {"platform": audience.platform, "audience": audience.audience, "campaign": campaign, "as_of": as_of}
     if verb == "remove":
         connection.execute(
             queries["ledger/audience_out"](customer_ids=[member.customer_id for member in members], **where)
