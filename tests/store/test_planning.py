@@ -444,3 +444,17 @@ def test_a_campaign_that_is_not_trusted_keeps_its_plans(shop):
 
     assert shop.sends()["1", "1"]["state"] == "planned"
     assert shop.rows("select * from campaign.audience_members") == []
+
+
+def test_a_step_that_is_gone_is_not_tried_again_either(shop):
+    shop.lapses("1")
+    shop.consents("1", "email")
+    shop.run(campaign(steps=two_steps()))
+    waits = "set state = 'retry_wait', reason = 'busy' where step = '2'"
+    shop._run(f"update campaign.sends {waits}", [{}])
+    shop._run(f"update campaign.decisions {waits} and superseded_at is null", [{}])
+
+    shop.run(campaign(), NOON + DAY)
+
+    assert shop.decided()["1", "2"][:2] == ("cancelled", "step_removed")
+    assert (shop.sends()["1", "2"]["state"], shop.sends()["1", "2"]["reason"]) == ("cancelled", "step_removed")
