@@ -11,6 +11,9 @@ from config.errors import Problem
 from flows.commands.console import All, Json, console, show_rows, workspace
 
 app = typer.Typer(help="Campaigns: write a new one, list them, show every parameter.", no_args_is_help=True)
+_LISTED = (
+    "campaign", "state", "segment", "cadence", "channels", "platforms", "steps", "holdout", "period", "description",
+)  # fmt: skip
 
 FIRST_FILES = {
     "campaign.yaml": """\
@@ -96,8 +99,9 @@ def list_command(context: typer.Context, json: Json = False, all_rows: All = Fal
         }
         for name, campaign in work.campaigns.items()
     ]
-    columns = ["campaign", "state", "segment", "cadence", "channels", "platforms", "steps", "holdout", "period"]
-    show_rows(rows, columns + (["description"] if json else []), json=json, all_rows=all_rows)
+    # The table fits a terminal of 80 columns; `campaign show` tells the rest.
+    shown = ["campaign", "state", "segment", "cadence", "channels"]
+    show_rows(rows, list(_LISTED) if json else shown, json=json, all_rows=all_rows)
 
 
 @app.command()

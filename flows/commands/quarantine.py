@@ -15,6 +15,8 @@ app = typer.Typer(help="Lines that were not believed: list, show, replay.", no_a
 _LISTED = (
     "quarantine_id", "load_id", "source", "entity", "line_no", "reason", "column_name", "first_seen_at", "replayed_at",
 )  # fmt: skip
+# What fits a terminal; --json has the rest.
+_SHOWN = ("quarantine_id", "source", "line_no", "reason", "column_name")
 _COUNTED = ("source", "load_id", "replayed_as", "lines", "accepted", "duplicate", "quarantined", "parked", "erased")
 
 Source = Annotated[str | None, typer.Option(help="Only lines of this source.")]
@@ -44,7 +46,8 @@ def list_command(
         )
     count = rows[0]["total"] if rows else 0
     arguments = {"source": source, "entity": entity, "reason": reason, "replayed": replayed}
-    show_rows(rows, _LISTED, json=json, all_rows=all_rows, arguments=arguments, count=count)
+    shown = _LISTED if json else _SHOWN
+    show_rows(rows, shown, json=json, all_rows=all_rows, arguments=arguments, count=count)
 
 
 @app.command()
