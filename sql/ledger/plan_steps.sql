@@ -31,7 +31,19 @@ due as materialized (
             when enrolments.variant = any(cast(:variants as text[])) then enrolments.variant
             else (cast(:variants as text[]))[1]
         end
-    where enrolments.campaign = cast(:campaign as text) and enrolments.closed_at is null
+    where
+        enrolments.campaign = cast(:campaign as text)
+        and enrolments.closed_at is null
+        -- When a campaign changes between one channel and all viable ones, a step that left under its other name
+        -- is not sent again (I1).
+        and not exists (
+            select from campaign.sends as left_already
+            where
+                left_already.enrolment_id = enrolments.enrolment_id
+                and left_already.state in ('in_flight', 'accepted', 'unknown', 'abandoned')
+                and split_part(left_already.step, '.', 1) = split_part(steps.step, '.', 1)
+                and (strpos(left_already.step, '.') > 0) <> (strpos(steps.step, '.') > 0)
+        )
 )
 
 select

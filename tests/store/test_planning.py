@@ -458,3 +458,17 @@ def test_a_step_that_is_gone_is_not_tried_again_either(shop):
 
     assert shop.decided()["1", "2"][:2] == ("cancelled", "step_removed")
     assert (shop.sends()["1", "2"]["state"], shop.sends()["1", "2"]["reason"]) == ("cancelled", "step_removed")
+
+
+@pytest.mark.parametrize("reach", [("all_viable", "first_viable"), ("first_viable", "all_viable")])
+def test_a_step_that_left_is_not_sent_again_when_a_campaign_changes_how_it_reaches_people(shop, reach):
+    shop.lapses("1")
+    shop.consents("1", "email")
+    shop.run(campaign(reach=reach[0]))
+    accepted = "set state = 'accepted'"
+    shop._run(f"update campaign.sends {accepted}, accepted_at = not_before", [{}])
+    shop._run(f"update campaign.decisions {accepted} where state = 'planned' and superseded_at is null", [{}])
+
+    shop.run(campaign(reach=reach[1]), NOON + HOUR)
+
+    assert [row["state"] for row in shop.sends().values()] == ["accepted"]
