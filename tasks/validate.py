@@ -163,9 +163,12 @@ def _entities_of(work: Workspace, name: str) -> set[str]:
     read = {_DERIVED.get(view, view) for view in (relation.removeprefix("facts.") for relation in relations)}
     if not read <= set(ENTITIES):
         return set(ENTITIES)
-    return read | {
-        "purchases" if goal.event == "purchase" else "events" for goal in (campaign.goal, campaign.stop_event)
-    }
+    # Every campaign reads consents: a load of them that is not believed may hold withdrawals (I7, fail closed).
+    return (
+        read
+        | {"consents"}
+        | {"purchases" if goal.event == "purchase" else "events" for goal in (campaign.goal, campaign.stop_event)}
+    )
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,8 @@ def test_a_campaign_is_held_by_what_its_segment_stop_event_or_goal_reads_and_by_
     assert validate.readers(shop.work, "purchases") == ["lapsing_customers", "signups"]
     assert validate.readers(shop.work, "events") == ["signups"]
     assert validate.readers(shop.work, "visits") == []
+    # Withdrawals may wait in a load of consents that is held, so everybody waits for it.
+    assert validate.readers(shop.work, "consents") == ["lapsing_customers", "signups"]
 
     # A campaign that cannot be read may read anything.
     (shop.folder / "campaigns" / "signups" / "campaign.yaml").write_text("segment: [")
