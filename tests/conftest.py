@@ -41,6 +41,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.longrepr = f"{item.nodeid} was skipped for a reason that tests/conftest.py does not list: {reason}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_folder() -> Iterator[None]:
+    """Whatever a test starts without saying where keeps to a folder of its own, and is stopped at the end."""
+    home = Path(tempfile.mkdtemp(prefix="reengage-home-"))
+    home.chmod(0o755)
+    os.environ["REENGAGE_HOME"] = str(home)
+    yield
+    embedded.stop(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Server]:
     """One embedded server for the whole session (REENGAGE_PG_BIN runs the same tests on other binaries)."""

@@ -280,18 +280,19 @@ def _answers(server: Server) -> bool:
 
 def _record(home: Path, server: Server) -> None:
     fields = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(server).items()}
-    path = home / "postgres.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(fields, file, indent=2)
+    # Beside data that live outside too, so that they are not orphaned when the state folder is deleted.
+    for folder in {home, server.data.parent}:
+        descriptor = os.open(folder / "postgres.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(fields, file, indent=2)
 
 
 def _recorded(home: Path) -> Server | None:
-    try:
-        fields = json.loads((home / "postgres.json").read_text())
-        return Server(**fields | {"bin": Path(fields["bin"]), "data": Path(fields["data"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    for folder in (home, OUTSIDE / _digest(str(home.resolve()))):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            fields = json.loads((folder / "postgres.json").read_text())
+            return Server(**fields | {"bin": Path(fields["bin"]), "data": Path(fields["data"])})
+    return None
 
 
 @contextlib.contextmanager

@@ -87,6 +87,8 @@ def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter():
         assert not server.data.is_relative_to(closed)
         assert ask(server, "select 1") == 1
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+        shutil.rmtree(home)  # a checkout that is deleted and cloned again finds its server
+        assert embedded.start(home).port == server.port
     finally:
         embedded.stop(home)
         shutil.rmtree(server.data.parent, ignore_errors=True)
