@@ -1,5 +1,5 @@
 /*
-Everyone an open episode of a campaign may bring into its ad audiences: never a held-out person (I14), under the id
+Everyone an open episode of a campaign may bring into its ad audiences: never someone of the holdout (I14), under the id
 they have today, with what ends a stay.
 
 owner: engineering

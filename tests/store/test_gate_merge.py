@@ -497,4 +497,5 @@ def test_a_large_first_load_gives_what_small_ones_give_and_keeps_every_index(
 
     assert states[0] == states[1]
     assert len(states[0][0]) == many - 1
-    assert sum(row["cancelled_by"] is not None for row in states[0][0]) == (many - 1) // 5000  # the last cancels an unknown order
+    # The last one cancels an order nobody knows.
+    assert sum(row["cancelled_by"] is not None for row in states[0][0]) == (many - 1) // 5000
