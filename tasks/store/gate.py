@@ -125,6 +125,11 @@ class _Load:
     def stamp_is_made(self) -> bool:
         return bool(self.options.get("content_excludes"))
 
+    def may_have(self, column: str) -> bool:
+        """Whether a line may have a value there; lines that come again may keep one of an earlier mapping."""
+        mapped = self.options.get("mapped")
+        return mapped is None or column in mapped or bool(self.options.get("again"))
+
     @property
     def landed(self) -> str:
         return f"{self.entity}_{self.load_id}"
@@ -310,7 +315,7 @@ def _read_lines(connection: sa.Connection, queries: Queries, load: _Load) -> Non
     if load.entity == "purchases":
         parameters["grouped"] = load.grouped
     json_column = JSON_COLUMNS.get(load.entity)
-    if json_column and _any_value(connection, load, json_column):
+    if json_column and load.may_have(json_column) and _any_value(connection, load, json_column):
         # reading JSON needs an exception block, which parallel workers cannot have
         connection.execute(sa.text("set local max_parallel_workers_per_gather = 0"))
     for careful in (False, True):
@@ -386,6 +391,8 @@ def _merge_lines(connection: sa.Connection, queries: Queries, load: _Load, key: 
         if load.grouped:
             connection.execute(queries["core/gate_spread"]())
     if entity.customer == "bare":
+        if is_first and load.lines_in >= MANY_LINES and not _has_rows(connection, "customers"):
+            connection.execute(sa.text("truncate core.customers"))  # as in _fill_purchases: no write-ahead log
         report["bare_customers"] = connection.execute(queries["core/gate_bare_customers"](**parameters)).rowcount
 
     if load.entity == "purchases":
@@ -424,9 +431,10 @@ def _merge_purchases(
         if known:
             connection.execute(queries["core/purchases_touched_before"]())
         connection.execute(queries["core/merge_purchases"](load_id=load.load_id))
-    connection.execute(queries["core/cancel_targets"]())
-    connection.execute(sa.text("analyze cancel_targets"))
-    connection.execute(queries["core/cancel_link"]())
+    if not is_first or load.may_have("cancels"):
+        connection.execute(queries["core/cancel_targets"]())
+        connection.execute(sa.text("analyze cancel_targets"))
+        connection.execute(queries["core/cancel_link"]())
     unlinked = connection.execute(queries["core/cancel_unlinked"](prefix=load.options.get("cancellation_prefix")))
     report = {"unlinked_cancellations": unlinked.scalar_one()}
     connection.execute(sa.text("set local random_page_cost to default; set local work_mem to default"))

@@ -224,10 +224,46 @@ def test_an_instant_of_any_common_spelling_is_read(database: OneTransaction, que
     assert {row["purchased_at"] for row in rows(database, "core.purchases")} == {datetime(2026, 5, 1, 10, tzinfo=UTC)}
 
 
+@pytest.mark.parametrize(
+    ("spelt", "read"),
+    [
+        ("2026-04-29T10:00:00Z", datetime(2026, 4, 29, 10, tzinfo=UTC)),
+        ("2026-04-30T10:00:00+00", datetime(2026, 4, 30, 10, tzinfo=UTC)),
+        ("2026-03-31 10:00:00+00:00", datetime(2026, 3, 31, 10, tzinfo=UTC)),
+        ("2024-02-29T10:00:00Z", datetime(2024, 2, 29, 10, tzinfo=UTC)),
+        ("2026-05-01T23:59:59.5Z", datetime(2026, 5, 1, 23, 59, 59, 500_000, tzinfo=UTC)),
+        ("2026-05-01 10:00:00.000001+00:00", datetime(2026, 5, 1, 10, 0, 0, 1, tzinfo=UTC)),
+        ("2026-05-01T10:00:00.25-03:30", datetime(2026, 5, 1, 13, 30, 0, 250_000, tzinfo=UTC)),
+        ("2026-05-01T10:00:00+14:00", datetime(2026, 4, 30, 20, tzinfo=UTC)),
+        ("2026-05-01T10:00:00-01:20", datetime(2026, 5, 1, 11, 20, tzinfo=UTC)),
+        ("1970-02-01T10:00:00Z", datetime(1970, 2, 1, 10, tzinfo=UTC)),
+        *(
+            (refused, None)
+            for refused in (
+                "2026-04-31T10:00:00Z", "2026-02-29T10:00:00Z", "2026-00-10T10:00:00Z", "2026-05-00T10:00:00Z",
+                "2026-05-01T24:00:00Z", "2026-05-01T10:60:00Z", "2026-05-01T10:00:60Z", "2026-05-01T 1:00:00Z",
+                "2026-05-01T10:00:00+1", "2026-05-01T10:00:00+15:00", "2026-05-01T10:00:00.Z",
+                "2026-05-01T10:00:00.1.2Z", "2026-05-01T10:00:005Z", "2026-05-01T10:00:0 Z", "202--05-01T10:00:00Z",
+                "2026-05-01T10:00:00+00:0", "2026-05-01T10:00:00Z5",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_the_quick_reading_of_a_time_is_that_of_the_careful_one(
+    database: OneTransaction, spelt: str, read: datetime | None
+) -> None:
+    quick, careful = (sa.func.raw.instant(spelt, None, how) for how in (False, True))
+
+    with database.transaction() as connection:
+        found = connection.execute(sa.select(quick, careful)).one()
+
+    assert tuple(found) == (read, read)
+
+
 def test_one_bad_time_among_many_does_not_spoil_the_quick_reading_of_the_others(
     database: OneTransaction, queries: Queries
 ) -> None:
-    bad = "2026-05-1x 10:00:00Z"  # passes for a plain instant at a glance, and cannot be cast
+    bad = "2026-05-1x 10:00:00Z"
     lines = [good("purchases", order_id=f"o{n}", purchased_at=bad if n == 7 else AT) for n in range(20)]
 
     counts = load(database, queries, "purchases", lines)
