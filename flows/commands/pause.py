@@ -27,12 +27,14 @@ def _switch(
     context: typer.Context, campaign: str | None, state: Literal["paused", "active"], reason: str | None
 ) -> None:
     work = workspace(context)
-    if campaign is not None and state == "paused":
-        # A folder with problems may be paused all the same, a name without a folder is a slip of the hand.
-        known = sorted(path.parent.name for path in work.settings.folder("campaigns").glob("*/campaign.yaml"))
-        if campaign not in known:
-            work.campaign(campaign)
     with work.database.transaction() as connection:
+        if campaign is not None:
+            # A folder with problems may be switched all the same, and one that is gone may be resumed; a name that is
+            # neither is a slip of the hand.
+            known = {path.parent.name for path in work.settings.folder("campaigns").glob("*/campaign.yaml")}
+            before = connection.execute(work.queries["ledger/campaign_state"](campaign=campaign)).one()
+            if campaign not in known and not (state == "active" and before.is_paused):
+                work.campaign(campaign)
         connection.execute(work.queries["ledger/pause"](campaign=campaign or EVERYTHING, state=state, reason=reason))
         everything = connection.execute(work.queries["ledger/campaign_state"](campaign=EVERYTHING)).one().is_paused
     what = campaign or "everything"

@@ -80,8 +80,9 @@ def test_resuming_one_campaign_while_everything_is_paused_says_so(call: Callable
     assert "everything is paused" in call("resume", "back").output
 
 
-def test_a_campaign_that_is_not_there_cannot_be_paused(call: Callable[..., Result]) -> None:
-    result = call("pause", "bakc")
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_campaign_that_is_not_there_is_neither_paused_nor_resumed(call: Callable[..., Result], verb: str) -> None:
+    result = call(verb, "bakc")
 
     assert isinstance(result.exception, CampaignError)
     assert "back" in str(result.exception)
