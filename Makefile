@@ -29,7 +29,7 @@ demo: install ## the whole machine on a seeded sample shop, end to end, in about
 	@$(BIN)/reengage --config config/examples/shop demo
 
 test: install browser ## every test; make test q=tests/rules runs a part
-	@$(BIN)/pytest $(q)
+	@$(BIN)/pytest $(or $(q),-n logical --maxprocesses 4 --dist loadfile)
 
 check: install ## style, types, import layers, SQL: seconds
 	@$(BIN)/ruff check .

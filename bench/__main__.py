@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import days, loading, planning
+from bench import days, leads, loading, planning, sending
 from bench.place import Place, open_place, settle
 from bench.report import Figure, machine, write
 from config.settings import CHECKOUT
@@ -20,21 +20,31 @@ SECTIONS = {
     "days": "A day with new purchases",
     "scan": "Newly late",
     "plan": "Planning",
+    "send": "Delivery",
+    "leads": "Partial leads",
 }
 
 TOLD = {
     "load": "A CSV file of purchases, from the file to purchase days (landing, SQL gate, quarantine, merge, purchase "
     "cycle), three times into a fresh database, each beside `\\copy` of the same file into a logged table with a "
-    "primary key. Great Expectations runs once more, in a process of its own.",
+    "primary key, both on a disk that has caught up. Great Expectations runs once more, in a process of its own.",
     "days": "A file of 10,000 new purchases: loaded, judged, merged, purchase days refreshed, the newly late fetched; "
     "five days on the short and on the long history in turn, after one that warms both, each after a checkpoint. "
     "Both histories are written straight into core.purchases by SQL, purchase days by our own code. "
-    "Full recomputation is the same load, then every purchase day worked out and stored again in place of the refresh; "
-    "beside it, for information, one query that finds the newly late from all purchases and keeps nothing.",
+    "Full recomputation is the same load, then every purchase day worked out and stored again in place of the refresh, "
+    "which answers what we answer; or one query that finds that day's newly late from all purchases and keeps nothing, "
+    "over the bare table and, for information, over the covering index that the refresh keeps.",
     "scan": "`lapsing_customers` for those who became late in one day, on the long history, beside a scan of the "
     "partial index that returns as many rows.",
     "plan": "One run of the campaign on the short history: everyone is enrolled, then eligibility, decisions and "
     "ledger rows for all of them are one transaction.",
+    "send": "Messages that are due, from the ledger to a provider on loopback that answers at once: claimed, rendered, "
+    "handed over by the real senders (SendGrid in batches, WhatsApp one by one) and recorded, by one process with its "
+    "imports done. Every run compares what the provider counted with what was due.",
+    "leads": "A file of new messages of customers drawn at random: loaded, judged, merged, silences refreshed; then "
+    "`partial_leads` for those who fell silent since the run before (and an hour), fetched; five times, after one that "
+    "warms. Beside it one window query over every message that finds the same people. The history is written straight "
+    "into core by SQL, its silences by our own code.",
 }
 
 
@@ -43,6 +53,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     words.add_argument("only", nargs="*", choices=[[], *SECTIONS], help="which benches; left out: all")
     words.add_argument("--purchases", type=int, default=1_000_000, help="purchases of the file and the short history")
+    words.add_argument("--conversations", type=int, default=1_000_000, help="conversations of ten messages each")
     words.add_argument("--times", type=int, default=10, help="how many times longer the long history is")
     words.add_argument("--write", action="store_true", help="write docs/bench.md")
     given = words.parse_args()
@@ -52,7 +63,7 @@ def main() -> int:
     with open_place(Path(pg_bin) if pg_bin else None) as place:
         about = machine(place.server.version)
         _say(about)
-        found, told = _run(place, wanted, given.purchases, given.times)
+        found, told = _run(place, wanted, given.purchases, given.times, given.conversations)
     missed = [figure for figures in found.values() for figure in figures if figure.missed]
     if given.write:
         write(PAGE, [about, *told], [(SECTIONS[name], TOLD[name], found[name]) for name in found])
@@ -61,7 +72,9 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _run(place: Place, wanted: list[str], purchases: int, times: int) -> tuple[dict[str, list[Figure]], list[str]]:
+def _run(
+    place: Place, wanted: list[str], purchases: int, times: int, conversations: int
+) -> tuple[dict[str, list[Figure]], list[str]]:
     found: dict[str, list[Figure]] = {}
     told: list[str] = []
 
@@ -77,6 +90,12 @@ def _run(place: Place, wanted: list[str], purchases: int, times: int) -> tuple[d
             _say(f"  {figure.line()}")
         _say(f"  ({time.perf_counter() - began:.0f} s)")
 
+    if "send" in wanted:
+        note("send", lambda: sending.sending(place))
+    if "leads" in wanted:
+        note("leads", lambda: leads.leads(place, conversations, tell))
+    if set(wanted) <= {"send", "leads"}:
+        return found, told
     short = days.build(place, purchases, tell)
     if "load" in wanted:
         path = place.folder / "purchases.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench.place import COLUMNS, Place, in_a_process, open_workspace, statement, timed
+from bench.place import COLUMNS, MEGABYTE, Place, in_a_process, open_workspace, statement, timed
 from bench.report import Figure
 from config.sources import FileSource
 from tasks import pull
@@ -23,32 +24,33 @@ from tasks.store import gate
 from tasks.store.workspace import Workspace
 
 ROUNDS = 3
-MEGABYTE = 1 << 20
 
 
-def load(work: Workspace, as_of: datetime, *, validated: bool = False) -> dict[str, float]:
-    """Bring in every new file of the source `purchases`, as tasks/pull.py does; seconds by phase.
+def load(
+    work: Workspace, as_of: datetime, *, validated: bool = False, source_name: str = "purchases"
+) -> dict[str, float]:
+    """Bring in every new file of a source, as tasks/pull.py does; seconds by phase.
 
     The data gate (Great Expectations) is asked only when `validated`, and its seconds are apart.
     """
-    source = work.sources["purchases"]
+    source = work.sources[source_name]
     key = work.settings.suppression_key.get_secret_value()
     if not isinstance(source, FileSource):
         raise TypeError("the benches load files")
     with work.database.transaction() as connection:
         known = {
-            (row.key, row.etag) for row in connection.execute(work.queries["core/object_list"](source="purchases"))
+            (row.key, row.etag) for row in connection.execute(work.queries["core/object_list"](source=source_name))
         }
     spent = dict.fromkeys(("landing", "gate", "great expectations", "merge and cycle"), 0.0)
-    for entry in files.new_objects(source, "purchases", work.settings.folder("sources").parent, known):
+    for entry in files.new_objects(source, source_name, work.settings.folder("sources").parent, known):
         marks = [time.perf_counter()]
-        extract = landing.Extract("purchases", source, entry.key, entry.etag, as_of)
+        extract = landing.Extract(source_name, source, entry.key, entry.etag, as_of, "a key")
         with work.database.transaction() as connection:
             load_id = landing.begin(connection, work.queries, extract)
             with files.read(source, entry) as reading:
                 landing.fill(connection, work.queries, extract, load_id, reading)
             seen = work.queries["core/object_seen"]
-            connection.execute(seen(source="purchases", key=entry.key, etag=entry.etag, load_id=load_id))
+            connection.execute(seen(source=source_name, key=entry.key, etag=entry.etag, load_id=load_id))
         marks.append(time.perf_counter())
         with work.database.transaction() as connection:
             gate.check(connection, work.queries, load_id, key)
@@ -122,7 +124,9 @@ def first_load(place: Place, path: Path, as_of: datetime) -> list[Figure]:
             if number == ROUNDS:
                 validated = _in_a_process(place, work, as_of, validated=True)
                 continue
+            os.sync()  # neither side waits for what was written before it
             yardsticks.append(copied(work, path))
+            os.sync()
             answer = _in_a_process(place, work, as_of, validated=False)
             seconds.append(sum(answer["seconds"].values()))
             ratios.append(seconds[-1] / yardsticks[-1])

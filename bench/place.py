@@ -25,6 +25,7 @@ from tasks.store.migrate import migrate
 from tasks.store.workspace import Workspace
 
 SQL = Path(__file__).parent / "sql"
+MEGABYTE = 2**20
 
 SOURCES = """\
 sources:
@@ -40,6 +41,18 @@ sources:
       currency: currency
       status: status
       updated_at: updated_at
+  messages:
+    kind: file
+    entity: messages
+    place: messages/*.csv
+    columns:
+      message_id: message_id
+      conversation_id: conversation_id
+      direction: direction
+      sender: sender
+      sent_at: sent_at
+      text: text
+      kind: kind
 """
 COLUMNS = ("order_id", "customer_id", "purchased_at", "amount", "currency", "status", "updated_at")
 
@@ -51,7 +64,7 @@ class Place:
     folder: Path
     server: embedded.Server
 
-    def workspace(self, name: str) -> Workspace:
+    def workspace(self, name: str, **given: Any) -> Workspace:
         """A workspace on a fresh migrated database, with a configuration folder of its own."""
         config = self.folder / name
         (config / "purchases").mkdir(parents=True)
@@ -62,7 +75,7 @@ class Place:
         database.create_if_missing()
         migrate(database, business_zone="UTC")
         database.dispose()
-        return open_workspace(self.folder, name)
+        return open_workspace(self.folder, name, **given)
 
     def drop(self, work: Workspace) -> None:
         """Remove a workspace's database."""
@@ -72,21 +85,27 @@ class Place:
             connection.execute(sa.text(f"drop database {name} with (force)"))
 
 
-def open_workspace(folder: Path, name: str) -> Workspace:
-    """The workspace `name` of a place, also from another process; the environment's own settings are left aside."""
+def open_workspace(folder: Path, name: str, **given: Any) -> Workspace:
+    """The workspace `name` of a place, also from another process; the environment's own settings are left aside.
+
+    `given` settings win over a bench's own.
+    """
     server = embedded.status(folder)
     if server is None:
         message = f"no server runs in {folder}"
         raise RuntimeError(message)
     return Workspace(
         Settings(
-            config=folder / name,
-            home=folder,
-            database_url=SecretStr(server.url(name)),
-            time_zone="UTC",
-            mode="simulated",
-            suppression_key=SecretStr("bench"),
-            _env_file=None,
+            **{
+                "config": folder / name,
+                "home": folder,
+                "database_url": SecretStr(server.url(name)),
+                "time_zone": "UTC",
+                "mode": "simulated",
+                "suppression_key": SecretStr("bench"),
+                "_env_file": None,
+                **given,
+            }
         )
     )
 
@@ -121,6 +140,50 @@ def settle(work: Workspace) -> None:
     with work.database.alone() as connection:
         connection.execute(sa.text("vacuum (analyze) core.purchases, core.customers, core.purchase_days"))
         connection.execute(sa.text("checkpoint"))
+
+
+@dataclass
+class Worker:
+    """A process that is told what to do line by line, and answers with one line of JSON at the end."""
+
+    process: subprocess.Popen[str]
+    errors: Path
+
+    def wait_for(self, word: str) -> None:
+        """Wait until it has printed this word."""
+        for line in self.process.stdout or ():
+            if line.strip() == word:
+                return
+        self._fail()
+
+    def tell(self, word: str) -> None:
+        """Send it a line."""
+        if self.process.stdin:
+            self.process.stdin.write(f"{word}\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """What it printed last, once it has ended."""
+        lines = (self.process.stdout.read() if self.process.stdout else "").splitlines()
+        if self.process.wait() != 0:
+            self._fail()
+        self.errors.unlink()
+        return json.loads(lines[-1])
+
+    def _fail(self) -> None:
+        self.process.wait()
+        message = f"{self.process.args} failed: {self.errors.read_text()[-2000:]}"
+        raise RuntimeError(message)
+
+
+def process(module: str, *words: str) -> Worker:
+    """Start a module of the benches in a process of its own."""
+    command = [sys.executable, "-m", module, *words]
+    with tempfile.NamedTemporaryFile("w", prefix="reengage-bench-errors-", delete=False) as errors:
+        started = subprocess.Popen(
+            command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    return Worker(started, Path(errors.name))
 
 
 def in_a_process(module: str, *words: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +29,8 @@ Channel = Literal["email", "push", "webpush", "inbox", "sms", "whatsapp"]
 PlatformName = Literal["meta", "tiktok", "google"]
 Basis = Literal["express", "soft_opt_in", "inquiry"]
 Purpose = Literal["marketing", "retargeting", "transactional"]
+# What WhatsApp charges by; a message without a template is a service message.
+PriceCategory = Literal["marketing", "utility", "authentication", "service"]
 PlainText = Annotated[str, Field(min_length=1, max_length=500)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -82,6 +85,34 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
+# What a template has beside its text; ours are text only (R6).
+MEDIA = ("header", "image", "video", "document", "location", "media", "buttons", "carousel")
+
+
+class ProviderTemplate(_Part):
+    """A template kept at the provider: an approved WhatsApp template, or a dynamic template of SendGrid."""
+
+    name: str = Field(min_length=1, max_length=512, description="its name at WhatsApp, or its `d-...` id at SendGrid")
+    language: str = Field("en", pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$", description="WhatsApp only: its language code")
+    category: Literal["marketing", "utility", "authentication"] | None = Field(
+        None,
+        description="WhatsApp only: what it was approved as, which decides its price; default: marketing, or utility "
+        "where the campaign's purpose is transactional",
+    )
+    parameters: dict[str, str] = Field(
+        {}, description="its variables in their order, each with a text that may use the message's variables"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_only(cls, given: Any) -> Any:
+        found = [name for name in MEDIA if isinstance(given, Mapping) and name in given]
+        if found:
+            message = f"templates are text only: {', '.join(found)} must go"
+            raise ValueError(message)
+        return given
+
+
 class Message(_Part):
     """One message of a step on one channel; files are in the campaign's folder, subject and title are inline."""
 
@@ -89,6 +120,9 @@ class Message(_Part):
     subject: str | None = Field(None, max_length=200, description="email only: subject line, may use variables")
     title: str | None = Field(None, max_length=100, description="push, webpush and inbox: title, may use variables")
     link: str | None = Field(None, description="push, webpush and inbox: where a tap leads (https)")
+    template: ProviderTemplate | None = Field(
+        None, description="email and whatsapp: a template kept at the provider; the file then shows what it says"
+    )
 
     @field_validator("file")
     @classmethod
@@ -174,6 +208,14 @@ class Voucher(_Part):
     valid_days: int | None = Field(None, ge=1, description="how long it is good for, for the text of the message")
 
 
+class PauseWhen(_Part):
+    """When a campaign switches itself off, until somebody resumes it (P18, C10)."""
+
+    errors: float = Field(0.2, gt=0, le=1, description="share of a run's messages that was refused or lost")
+    at_least: int = Field(50, ge=1, description="but not before so many messages of the run were handed over")
+    complaints: float = Field(0.002, gt=0, le=1, description="share of the last 1,000 delivered emails that complained")
+
+
 class Variant(_Part):
     """One arm of a message test; shares take consecutive intervals in file order."""
 
@@ -185,8 +227,34 @@ class Variant(_Part):
 class Goal(_Part):
     """What counts as success: a purchase, or a named event whose properties match (A23)."""
 
-    event: str = Field("purchase", min_length=1, description="`purchase`, or the name of an event")
+    event: str = Field(
+        "purchase", min_length=1, description="`purchase`, `qualified` (the milestone), or the name of an event"
+    )
     where: dict[str, str | int | float | bool] = Field({}, description="property values the event must have")
+
+
+# The milestone of a conversation as goal or stop event.
+QUALIFIED = "qualified"
+# After so long without a message of the customer WhatsApp takes approved templates only.
+SERVICE_WINDOW = timedelta(hours=24)
+NEEDS_TEMPLATE = "a step after 24h or more needs a template: WhatsApp takes no other words then"
+
+
+class Retargeting(_Part):
+    """How people from click-to-WhatsApp ads who stalled are written to again (R8, R9, R16, A4)."""
+
+    when_ad_paused: bool = Field(False, description="write also while the ad is paused (R8)")
+    after_free_window: bool = Field(
+        False, description="write also outside the free window, at WhatsApp's regular price (R9)"
+    )
+    anchor: Literal["latest_message", "before_first_retarget"] = Field(
+        "latest_message",
+        description="the customer message that steps count from: the newest, or the newest before the first step (A4)",
+    )
+    min_quiet_after_reply: Duration = Field(
+        timedelta(hours=1), description="no step so soon after a message of the customer"
+    )
+    backlog: bool = Field(True, description="enrol also who had been silent for more than 72h when first seen (R16)")
 
 
 class Objective(_Part):
@@ -210,6 +278,19 @@ class Period(_Part):
             message = "end lies before start"
             raise ValueError(message)
         return self
+
+
+def _in_full(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Short forms (`channels: [email]`, `all_viable`, `platforms: [meta]`) in full; retargeting with its own goal."""
+    full = dict(given)
+    if full.get("channels") == "all_viable":
+        full |= {"channels": ["email", "push", "sms"], "reach": "all_viable"}
+    if full.get("retargeting") is not None:
+        full = {"goal": {"event": QUALIFIED}, "stop_event": {"event": QUALIFIED}} | full
+    for field in ("channels", "platforms"):
+        if isinstance(full.get(field), list):
+            full[field] = [{"name": entry} if isinstance(entry, str) else entry for entry in full[field]]
+    return full
 
 
 _CADENCE = re.compile(r"daily|weekly|every (?:5|15) minutes|every 14 days from (\d{4}-\d{2}-\d{2})")
@@ -240,28 +321,25 @@ class Campaign(_Part):
     quiet_hours: QuietHours | None = Field(None, description="when nobody is written to")
     caps: tuple[Cap, ...] = Field((), description="frequency caps, rolling, over all campaigns")
     priority: int = Field(0, ge=-100, le=100, description="who goes first when a cap leaves room for one")
+    pause_when: PauseWhen = Field(PauseWhen(), description="when the campaign switches itself off")
     voucher: Voucher | None = Field(None, description="discount in every message")
     holdout: float = Field(0.0, ge=0, lt=1, description="share of people who are never written to, to measure lift")
     variants: tuple[Variant, ...] = Field((), description="message test; left out: everyone gets the same")
     goal: Goal = Field(Goal(), description="what counts as success")
     stop_event: Goal = Field(Goal(), description="what ends the sequence; default: a purchase")
     objective: Objective | None = Field(None, description="what the campaign is for; reporting only")
-    ads: tuple[str, ...] = Field((), description="ids of the ads this campaign belongs to (R2)")
+    ads: tuple[str, ...] = Field(
+        (), description="ids of the ads whose conversations it retargets (R2); left out: all that have a bot"
+    )
+    retargeting: Retargeting | None = Field(
+        None, description="for a segment that returns conversations; goal and stop event are then `qualified`"
+    )
     currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="main currency of its reports (ISO 4217)")
 
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, given: Any) -> Any:
-        """`channels: [email]` and `platforms: [meta]` are short for the full form, `channels: all_viable` too."""
-        if not isinstance(given, Mapping):
-            return given
-        given = dict(given)
-        if given.get("channels") == "all_viable":
-            given |= {"channels": ["email", "push", "sms"], "reach": "all_viable"}
-        for field in ("channels", "platforms"):
-            if isinstance(given.get(field), list):
-                given[field] = [{"name": entry} if isinstance(entry, str) else entry for entry in given[field]]
-        return given
+        return _in_full(given) if isinstance(given, Mapping) else given
 
     @field_validator("cadence")
     @classmethod
@@ -302,10 +380,36 @@ class Campaign(_Part):
             ]
         for path, channel, message in self.all_messages():
             found += _message_problems(path, channel, message)
+        found += [
+            Problem(f"{name}.where", f"{QUALIFIED} is a milestone and has no properties")
+            for name, goal in (("goal", self.goal), ("stop_event", self.stop_event))
+            if goal.event == QUALIFIED and goal.where
+        ]
+        found += _repeated("ads", self.ads)
+        if self.retargeting:
+            found += self._retargeting_problems()
         if self.quiet_hours and self.quiet_hours.unknown_zone and {"sms", "whatsapp"} & set(names):
             found.append(
                 Problem("quiet_hours.unknown_zone", "may not be assumed for sms and whatsapp; leave those out or this")
             )
+        return found
+
+    def _retargeting_problems(self) -> list[Problem]:
+        """What WhatsApp would refuse: words of our own to someone who was silent for a day."""
+        late = [number for number, step in enumerate(self.steps, 1) if step.send_after >= SERVICE_WINDOW]
+        found = [
+            Problem(f"steps.{number - 1}.messages.whatsapp.template", NEEDS_TEMPLATE)
+            for number in late
+            if (message := self.steps[number - 1].messages.get("whatsapp")) and not message.template
+        ]
+        found += [
+            Problem(f"variants.{place}.messages.{number}.whatsapp.template", NEEDS_TEMPLATE)
+            for place, variant in enumerate(self.variants)
+            for number in late
+            if (message := variant.messages.get(number, {}).get("whatsapp")) and not message.template
+        ]
+        if "whatsapp" not in [use.name for use in self.channels]:
+            found.append(Problem("retargeting", "conversations are on WhatsApp: name it among the channels"))
         return found
 
     def all_messages(self) -> list[tuple[str, Channel, Message]]:
@@ -328,6 +432,12 @@ class Campaign(_Part):
         own = next((arm.messages.get(step, {}) for arm in self.variants if arm.name == variant), {})
         return {**self.steps[step - 1].messages, **own}
 
+    def price_category(self, message: Message) -> PriceCategory:
+        """What WhatsApp charges one of its messages by."""
+        if message.template is None:
+            return "service"
+        return message.template.category or ("utility" if self.purpose == "transactional" else "marketing")
+
     def zone(self, business_zone: str) -> str:
         """The campaign's time zone."""
         return self.time_zone or business_zone
@@ -345,6 +455,8 @@ def _message_problems(path: str, channel: Channel, message: Message) -> list[Pro
         found.append(Problem(f"{path}.subject", f"a {channel} message has no subject"))
     if (channel == "email") != message.file.endswith(".html"):
         found.append(Problem(f"{path}.file", "email bodies are .html files, all others .txt"))
+    if channel not in ("email", "whatsapp") and message.template:
+        found.append(Problem(f"{path}.template", f"no provider keeps templates for {channel}"))
     if channel in ("sms", "whatsapp") and (message.title or message.link):
         found.append(Problem(path, f"a {channel} message has neither title nor link"))
     return found
@@ -352,25 +464,105 @@ def _message_problems(path: str, channel: Channel, message: Message) -> list[Pro
 
 def load_campaign(folder: Path) -> Campaign:
     """The campaign of one folder. Raises ConfigError with every problem of the file, each with its path."""
+    campaign, found = read_campaign(folder)
+    if campaign is None or found:
+        raise ConfigError(*found)
+    return campaign
+
+
+def read_campaign(folder: Path) -> tuple[Campaign | None, list[Problem]]:
+    """The campaign of one folder, and every problem of its file with its path.
+
+    Where fields are wrong the campaign is what the file says besides, so that whoever goes on reading finds the other
+    problems too; None when too little is left. Raises ConfigError where the file is no mapping of fields at all.
+    """
     path = folder / "campaign.yaml"
     given = read_yaml(path)
     if not isinstance(given, dict):
         raise ConfigError(Problem(str(path), "must be a mapping of fields; `reengage campaign new` writes one"))
+    found: list[Problem] = []
+    wrong: list[str] = []
     try:
         campaign = Campaign.model_validate({"name": folder.name, **given})
     except ValidationError as error:
-        raise ConfigError(*problems_of(error, str(path))) from None
-    found = [Problem(f"{path}: {problem.where}", problem.what) for problem in campaign.problems()]
+        found = problems_of(error, str(path))
+        wrong = [problem.where.removeprefix(f"{path}: ") for problem in found]
+        campaign, late = _rest({"name": folder.name, **given}, error, str(path))
+        found += late
+    if campaign is None:
+        return None, found
+    others = campaign.problems()
     if campaign.name != folder.name:
-        found.append(Problem(f"{path}: name", f"must be the folder's name, {folder.name}"))
-    found += [
-        Problem(f"{path}: {where}.file", f"{message.file} is not in {folder.name}/")
+        others.append(Problem("name", f"must be the folder's name, {folder.name}"))
+    others += [
+        Problem(f"{where}.file", f"{message.file} is not in {folder.name}/")
         for where, _, message in campaign.all_messages()
         if not (folder / message.file).is_file()
     ]
-    if found:
-        raise ConfigError(*found)
-    return campaign
+    found += [
+        Problem(f"{path}: {problem.where}", problem.what)
+        for problem in others
+        if not any(_touch(problem.where, place) for place in wrong)
+    ]
+    return campaign, found
+
+
+def _touch(one: str, other: str) -> bool:
+    """Whether one path lies within the other: what depends on a wrong value is not wrong a second time."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+# Others rest on these: without them it would seem that messages name what is not there.
+_STAND_INS: dict[int | str, Any] = {"share": 1, "code": "CODE", "percent": 1, "valid_days": 1}
+
+
+def _rest(given: dict[str, Any], error: ValidationError, path: str) -> tuple[Campaign | None, list[Problem]]:
+    """The campaign without what is wrong in it, and what only then comes to light.
+
+    Steps keep their places; a wrong offset is taken for that of the step before.
+    """
+    rest = deepcopy(_in_full(given))
+    late: list[Problem] = []
+    for _ in range(4):  # leaving one field out may leave its owner without what it needs
+        for found in reversed(error.errors(include_url=False)):
+            if found["type"] == "too_long" and found["loc"] == ("steps",):
+                del rest["steps"][MAX_STEPS:]
+            else:
+                _leave_out(rest, found["loc"], missing=found["type"] == "missing")
+        try:
+            return Campaign.model_validate(rest), late
+        except ValidationError as still:
+            error = still
+        # An overlong list is told only once its entries are right.
+        late += [
+            problem for problem in problems_of(error, path) if problem.what.startswith("Tuple should have at most")
+        ]
+    return None, late
+
+
+def _leave_out(rest: Any, loc: tuple[int | str, ...], *, missing: bool) -> None:
+    *way, last = loc or ("",)
+    if last == "[key]":
+        *way, last = way
+    owners = [rest]
+    for part in way:
+        inner = owners[-1][part] if isinstance(owners[-1], dict | list) and _has(owners[-1], part) else None
+        owners.append(inner)
+    owner = owners[-1]
+    if last == "send_after" and isinstance(owner, dict) and way[0:1] == ["steps"] and len(way) == 2:
+        position = way[1]
+        before = owners[-2][position - 1] if isinstance(position, int) and position else None
+        owner["send_after"] = before.get("send_after", "1m") if isinstance(before, dict) else "1m"
+    elif last in _STAND_INS and isinstance(owner, dict) and way:
+        owner[last] = _STAND_INS[last]
+    elif missing and len(owners) > 1 and way[0] != "steps":
+        _leave_out(rest, tuple(way), missing=False)
+    elif isinstance(owner, dict | list) and _has(owner, last) and not (isinstance(owner, list) and way == ["steps"]):
+        del owner[last]
+
+
+def _has(owner: dict[Any, Any] | list[Any], part: int | str) -> bool:
+    return part in owner if isinstance(owner, dict) else isinstance(part, int) and part < len(owner)
 
 
 def load_campaigns(folder: Path) -> dict[str, Campaign]:

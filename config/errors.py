@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 
 class ReengageError(Exception):
@@ -37,8 +38,21 @@ class ConfigError(ReengageError):
 
 
 def problems_of(error: ValidationError, where: str) -> list[Problem]:
-    """Each pydantic finding with its dotted path; the value given is never repeated (it may be a secret)."""
+    """Each pydantic finding with its dotted path; the value given is never repeated (it may be a secret).
+
+    A list whose entries have problems of their own is not called too short as well: pydantic counts the good ones only.
+    """
+    all_found = error.errors(include_url=False, include_context=False)
+    within = {found["loc"][:length] for found in all_found for length in range(len(found["loc"]))}
     return [
-        Problem(f"{where}: {'.'.join(str(part) for part in found['loc']) or '(whole file)'}", found["msg"])
-        for found in error.errors(include_url=False, include_input=False, include_context=False)
+        Problem(f"{where}: {'.'.join(str(part) for part in found['loc']) or '(whole file)'}", _said(found))
+        for found in all_found
+        if found["type"] != "too_short" or found["loc"] not in within
     ]
+
+
+def _said(found: ErrorDetails) -> str:
+    if found["type"] == "string_type" and isinstance(found["input"], bool):
+        words = "Yes, On and True" if found["input"] else "No, Off and False"
+        return f"YAML reads {words} without quotes as {str(found['input']).lower()}: put the word in quotes"
+    return found["msg"].removeprefix("Value error, ")

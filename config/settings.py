@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.errors import ConfigError, Problem, problems_of
+from config.providers import Provider
+from config.sensitive import Sensitive
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 Mode = Literal["live", "simulated"]
@@ -36,9 +49,28 @@ class Sender(BaseModel):
 
     name: str = Field("Example Shop", min_length=1, max_length=100, description="name of the shop")
     email: str = Field("hello@example.com", description="From address of emails")
+    reply_to: str | None = Field(None, description="where answers to emails go; default: the From address")
     postal_address: str = Field(
         "1 Example Street, 10115 Berlin, Germany", min_length=5, description="postal address shown in every email"
     )
+
+
+class Retention(BaseModel):
+    """How many days each kind of record is kept; null keeps it for good. What something open needs stays longer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quarantine: int | None = Field(90, ge=1, description="source lines that were not believed")
+    parked: int | None = Field(90, ge=1, description="source lines whose customer has not come")
+    landing: int | None = Field(30, ge=1, description="lines of loads that were never merged")
+    received: int | None = Field(30, ge=1, description="messages that came live and that no load has brought in")
+    visits: int | None = Field(400, ge=1, description="page views")
+    messages: int | None = Field(365, ge=1, description="texts of messages; that there was a message stays")
+    provider_events: int | None = Field(400, ge=30, description="what providers reported")
+    attempts: int | None = Field(730, ge=30, description="single attempts to deliver; the ledger of messages stays")
+    replies: int | None = Field(365, ge=1, description="what people wrote back")
+    inbox: int | None = Field(30, ge=1, description="messages of the app's inbox, counted from their end")
+    outbox: int | None = Field(90, ge=1, description="messages of the outbox")
 
 
 class Pipeline(BaseModel):
@@ -54,10 +86,73 @@ class Pipeline(BaseModel):
     campaigns: Path = Field(Path("campaigns"), description="folder of campaign folders, relative to this file")
     sources: Path = Field(Path("sources.yaml"), description="the source mapping, relative to this file")
     suites: Path = Field(Path("suites"), description="folder of the data gate's suites, relative to this file")
+    revoke_all: bool = Field(
+        True, description="a refusal by text ends texts and WhatsApp messages of every purpose, not only those answered"
+    )
+    legal_windows: Path | None = Field(
+        None,
+        description="your own table of legal sending hours, relative to this file; default: ours",
+    )
+    whatsapp_prices: Path | None = Field(
+        None,
+        description="your own table of WhatsApp's prices, relative to this file; default: ours, made up",
+    )
     sender: Sender = Field(Sender(), description="who writes, as every recipient sees it")
+    providers: tuple[Provider, ...] = Field((), description="who delivers; a channel without one goes to the outbox")
     max_window_hours: int = Field(
         720, ge=168, le=8760, description="longest attribution window the evaluation keeps, in hours"
     )
+
+    sensitive: tuple[Sensitive, ...] = Field(
+        (), description="columns and keys that segments do not see, unless a reason is written down"
+    )
+    retention: Retention = Field(Retention(), description="days each kind of record is kept; null keeps it for good")
+
+    @field_validator("providers")
+    @classmethod
+    def _one_per_channel(cls, providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
+        channels = [options.channel for options in providers]
+        for channel in channels:
+            if channels.count(channel) > 1:
+                message = f"{channel} has more than one provider; name one"
+                raise ValueError(message)
+        return providers
+
+    @field_validator("sensitive")
+    @classmethod
+    def _one_per_column(cls, entries: tuple[Sensitive, ...]) -> tuple[Sensitive, ...]:
+        columns = [entry.column for entry in entries]
+        for column in columns:
+            if columns.count(column) > 1:
+                message = f"{column} stands there twice; name all its keys in one entry"
+                raise ValueError(message)
+        return entries
+
+    def provider(self, channel: str) -> Provider | None:
+        """Who delivers a channel; None is the outbox."""
+        return next((options for options in self.providers if options.channel == channel), None)
+
+    def provider_names(self) -> dict[str, str]:
+        """The provider's name of each channel that has one."""
+        return {options.channel: options.provider for options in self.providers}
+
+
+def _listed(value: Any) -> Any:
+    """A variable that holds several values: separated by commas, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [entry.strip() for entry in value.split(",") if entry.strip()]
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        message = "must be values separated by commas, or a JSON list of texts"
+        raise ValueError(message) from None
+
+
+T = TypeVar("T")
+# Without NoDecode pydantic takes the variable for JSON before anything of ours can say what is wrong with it.
+Listed = Annotated[list[T], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -84,11 +179,26 @@ class Settings(BaseSettings):
     suppression_key: SecretStr = Field(
         SecretStr("change-me"), description="keys the hashes of suppressed and erased people; keep it secret"
     )
-    unsubscribe_keys: list[SecretStr] = Field(
-        [SecretStr("change-me")], description="newest first; older ones still open links already sent"
+    unsubscribe_keys: Listed[SecretStr] = Field(
+        [SecretStr("change-me")], min_length=1, description="newest first; older ones still open links already sent"
     )
+    sendgrid_api_key: SecretStr | None = Field(None, description="key of SendGrid's API (email_sendgrid)")
+    whatsapp_token: SecretStr | None = Field(None, description="access token of the WhatsApp Cloud API")
+    whatsapp_app_secret: SecretStr | None = Field(
+        None, description="app secret of the Meta app: signs what WhatsApp reports to the receiver"
+    )
+    whatsapp_verify_token: SecretStr | None = Field(
+        None, description="word of your own with which Meta verifies the receiver's address"
+    )
+    vapid_private_key: SecretStr | None = Field(None, description="private key of web push, base64url (webpush_vapid)")
     public_url: str = Field("https://example.com", description="address of the receiver as recipients see it")
-    test_recipients: list[str] = Field([], description="addresses that `test-send` may send to")
+    trusted_proxies: Listed[IPvAnyNetwork] = Field(
+        [], description="proxies before the receiver, by address or network, whose X-Forwarded-For is believed"
+    )
+    test_recipients: Listed[str] = Field(
+        [],
+        description="whom `test-send` may send to: emails, numbers, devices (apns:, fcm:, webpush:), customer:ID",
+    )
     api_url: str = Field(
         "http://127.0.0.1:4200/api", description="the Prefect server's API, as flows and the UI see it"
     )
@@ -121,6 +231,18 @@ class Settings(BaseSettings):
     def wanted_mode(self) -> Mode | None:
         """What the machine or the folder asks for; the database has the last word."""
         return self.mode or self.pipeline.mode
+
+    @property
+    def legal_windows(self) -> Path:
+        """The file that says when the law lets a text arrive."""
+        own = self.pipeline.legal_windows
+        return CHECKOUT / "config/legal_windows.yaml" if own is None else (self.config / own).resolve()
+
+    @property
+    def whatsapp_prices(self) -> Path:
+        """The file that says what WhatsApp charges and where it delivers."""
+        own = self.pipeline.whatsapp_prices
+        return CHECKOUT / "config/whatsapp_prices.yaml" if own is None else (self.config / own).resolve()
 
     def folder(self, name: Literal["campaigns", "sources", "suites"]) -> Path:
         """Where the configuration folder keeps its campaigns, its source mapping or its suites."""

@@ -5,7 +5,9 @@ What the mapping asks of the gate travels with each load as `raw.loads.options`,
 - `key`: `column`, or `generated` = the gate makes the key from the raw line and its ordinal among identical lines;
 - `group`: null, or `order_id` = lines of one order are one purchase with the amounts summed;
 - `content_excludes`: columns that say nothing about the content (an `updated_at` made from the load's time);
-- `mapped`: contract columns that the mapping gives.
+- `mapped`: contract columns that the mapping gives;
+- `cancellation_prefixes`: how order ids of cancellations begin, where the mapping tells them by that;
+- `keywords`: of loads of messages, the groups of words that texts are searched for.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from config.campaign import Duration, Name
 from config.errors import ConfigError, Problem, problems_of
@@ -41,10 +43,14 @@ Kind = Literal["id", "text", "time", "number", "json", "flag"]
 
 @dataclass(frozen=True)
 class Entity:
-    """One entity of the input contract: its columns in order, what each holds, which must be there."""
+    """One entity of the input contract: its columns in order, what each holds, which must be there.
+
+    `sometimes` are required columns that only some rows need, such as the basis of a consent that was granted.
+    """
 
     columns: dict[str, Kind]
     required: frozenset[str]
+    sometimes: frozenset[str]
 
     @property
     def key(self) -> str:
@@ -53,15 +59,18 @@ class Entity:
 
 
 def _entity(text: str) -> Entity:
-    """An entity from `name:kind name?:kind`; a name without kind is text."""
+    """An entity from `name:kind name?:kind name~:kind` (? optional, ~ sometimes); a name without kind is text."""
     columns: dict[str, Kind] = {}
-    required = set()
+    required, sometimes = set(), set()
     for word in text.split():
-        name, _, kind = word.partition(":")
-        if not name.endswith("?"):
+        marked, _, kind = word.partition(":")
+        name = marked.rstrip("?~")
+        if not marked.endswith("?"):
             required.add(name)
-        columns[name.rstrip("?")] = kind or "text"  # ty: ignore[invalid-assignment]
-    return Entity(columns, frozenset(required))
+        if marked.endswith("~"):
+            sometimes.add(name)
+        columns[name] = kind or "text"  # ty: ignore[invalid-assignment]
+    return Entity(columns, frozenset(required), frozenset(sometimes))
 
 
 ENTITIES: dict[str, Entity] = {
@@ -79,13 +88,13 @@ ENTITIES: dict[str, Entity] = {
     ),
     "events": _entity("event_id:id customer_id:id name occurred_at:time properties?:json"),
     "conversations": _entity(
-        "conversation_id:id customer_id:id channel account? ad_id?:id bot_id?:id opened_at:time milestone "
-        "milestone_at:time updated_at:time"
+        "conversation_id:id customer_id:id channel account? ad_id?:id bot_id?:id opened_at:time milestone? "
+        "milestone_at?:time updated_at:time"
     ),
-    "messages": _entity("message_id:id conversation_id:id direction sender sent_at:time text? kind?"),
+    "messages": _entity("message_id:id conversation_id:id direction sender sent_at:time text? kind? bot_node?"),
     "ads": _entity("ad_id:id campaign_name bot_id?:id status updated_at:time"),
     "consents": _entity(
-        "consent_id:id customer_id:id channel purpose status basis ad_user_data?:flag ad_personalization?:flag "
+        "consent_id:id customer_id:id channel purpose status basis~ ad_user_data?:flag ad_personalization?:flag "
         "source wording? occurred_at:time expires_at?:time"
     ),
     "push_tokens": _entity("token_id:id customer_id:id endpoint platform active:flag updated_at:time"),
@@ -137,7 +146,7 @@ class Column(_Part):
     @classmethod
     def _short_form(cls, given: Any) -> Any:
         """`order_id: InvoiceNo` is short for `order_id: {column: InvoiceNo}`; one format needs no list."""
-        if isinstance(given, str):
+        if isinstance(given, str | int | float):  # a number, or No read as false, is told as the column it stands for
             return {"column": given}
         if isinstance(given, Mapping) and isinstance(given.get("format"), str):
             return {**given, "format": [given["format"]]}
@@ -211,7 +220,15 @@ class _Source(_Part):
             "group": self.group,
             "content_excludes": ["updated_at"] if self.missing_updated_at == "as_of" else [],
             "mapped": [name for name in self.shape.columns if name in mapped],
+            "cancellation_prefixes": self._cancellation_prefixes(),
         }
+
+    def _cancellation_prefixes(self) -> list[str]:
+        """Beginnings of order ids that the mapping reads as anything but paid."""
+        status, order = self.columns.get("status"), self.columns.get("order_id")
+        if status is None or order is None or status.column is None or status.column != order.column:
+            return []
+        return sorted(prefix for prefix, word in status.prefixes.items() if prefix and word != "paid")
 
     def problems(self) -> Iterator[Problem]:
         """Findings that concern the mapping as a whole, each with its path below the source."""
@@ -255,12 +272,22 @@ def _column_problems(path: str, column: Column, kind: Kind) -> Iterator[Problem]
         yield Problem(path, "without_prefix and number are for ids")
 
 
+def _not_elsewhere(place: str) -> str:
+    if "://" in place and not place.startswith("s3://"):
+        message = "must be a path or an s3:// address"
+        raise ValueError(message)
+    return place
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_not_elsewhere)]
+Reporter = Literal["email_sendgrid", "email_ses", "push_sns", "sms_aws", "whatsapp_aws", "whatsapp_cloud"]
+
+
 class FileSource(_Source):
     """Files: delimited text, JSON Lines or Parquet, on this machine or in a bucket; gzip is recognised by itself."""
 
     kind: Literal["file"] = Field(description="files")
-    place: str = Field(
-        min_length=1,
+    place: Place = Field(
         description="path or s3:// address, with * ? [] for many; ${NAME} is an environment variable; relative to "
         "sources.yaml",
     )
@@ -299,14 +326,6 @@ class FileSource(_Source):
             message = "is no encoding Python knows; utf-8, cp1252, iso-8859-15 and utf-16 are common"
             raise ValueError(message) from None
 
-    @field_validator("place")
-    @classmethod
-    def _not_elsewhere(cls, place: str) -> str:
-        if "://" in place and not place.startswith("s3://"):
-            message = "must be a path or an s3:// address"
-            raise ValueError(message)
-        return place
-
 
 class SqlSource(_Source):
     """A database that SQLAlchemy can reach; its address is a secret and comes from the environment."""
@@ -332,24 +351,68 @@ class SqlSource(_Source):
             yield Problem("key", "a database has keys: map the key column")
 
 
-Source = Annotated[FileSource | SqlSource, Field(discriminator="kind")]
+class _Archive(_Part):
+    """Webhook bodies or events as they came: JSON Lines, one a line, here or in a bucket."""
+
+    entity: ClassVar[str] = "reports"
+    group: ClassVar[None] = None
+    time_zone: ClassVar[None] = None
+    delivers: ClassVar[str] = "incremental"
+
+    place: Place = Field(
+        description="path or s3:// address, with * ? [] for many; ${NAME} is an environment variable; relative to "
+        "sources.yaml",
+    )
+    fresh_within: Duration | None = Field(
+        None, description="how old the last load may be before the source counts as silent; left out: any age"
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """What pydantic cannot see in one field."""
+        yield from ()
+
+
+class ReportSource(_Archive):
+    """Archives of what providers report."""
+
+    kind: Literal["reports"] = Field(description="archived webhooks")
+    provider: Reporter = Field(description="whose reports they are")
+
+
+class WhatsappSource(_Archive):
+    """Archives of WhatsApp webhooks: messages make conversations and people, statuses are reports.
+
+    Each archive is two loads: `reports` counts its lines, `messages` the messages in them.
+    """
+
+    entity: ClassVar[str] = "messages"
+
+    kind: Literal["whatsapp"] = Field(description="archived webhooks of WhatsApp, conversations and all")
+    provider: Literal["whatsapp_cloud", "whatsapp_aws"] = Field(
+        "whatsapp_cloud", description="whose webhooks: Meta's own, or as Amazon's notifications wrap them"
+    )
+
+
+AnySource = FileSource | SqlSource | ReportSource | WhatsappSource
+Source = Annotated[AnySource, Field(discriminator="kind")]
+
+
+# The conditions of names are those of names of sources; a phrase of blanks and stars would be in every message.
+Phrase = Annotated[str, Field(min_length=1, max_length=200, pattern=r"[^\s*]")]
 
 
 class Sources(_Part):
     """`sources.yaml`: every source by name."""
 
     sources: dict[Name, Source] = Field({}, description="every source by its name")
+    keywords: dict[Name, tuple[Phrase, ...]] = Field(
+        {}, description="groups of words that the texts of messages are searched for when they are loaded"
+    )
 
 
-def load_sources(path: Path) -> dict[str, FileSource | SqlSource]:
+def load_sources(path: Path) -> dict[str, AnySource]:
     """Every source of a mapping, by name. Raises one ConfigError with all problems; a missing file has none."""
-    if not path.exists():
-        return {}
-    given = read_yaml(path)
-    try:
-        sources = Sources.model_validate({"sources": {}} if given is None else given).sources
-    except ValidationError as error:
-        raise ConfigError(*problems_of(error, str(path))) from None
+    sources = _read(path).sources
     found = [
         Problem(f"{path}: sources.{name}.{problem.where}", problem.what)
         for name, source in sources.items()
@@ -358,6 +421,19 @@ def load_sources(path: Path) -> dict[str, FileSource | SqlSource]:
     if found:
         raise ConfigError(*found)
     return dict(sources)
+
+
+def load_keywords(path: Path) -> dict[str, tuple[str, ...]]:
+    """The keyword groups of a mapping, by name. Raises ConfigError with all problems; a missing file has none."""
+    return dict(_read(path).keywords)
+
+
+def _read(path: Path) -> Sources:
+    given = read_yaml(path) if path.exists() else None
+    try:
+        return Sources.model_validate({} if given is None else given)
+    except ValidationError as error:
+        raise ConfigError(*problems_of(error, str(path))) from None
 
 
 def expand(text: str, where: str, environment: Mapping[str, str] | None = None) -> str:

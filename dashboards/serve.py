@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-APP = Path(__file__).parent / "app.py"
+APP = Path(__file__).parent / "site" / "app.py"
 
 
 def command(port: int, address: str = "127.0.0.1") -> list[str]:

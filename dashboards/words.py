@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -50,6 +50,25 @@ CHANNELS: Final = {
     "meta": "Meta", "tiktok": "TikTok", "google": "Google", "outbox": "Outbox",
 }  # fmt: skip
 
+MILESTONES: Final = {
+    "lead": "Lead",
+    "deep_conversation": "Deep conversation",
+    "qualified": "Qualified",
+    "qualified_before": "Had qualified before",
+}
+
+REPORTS: Final = {
+    "accepted": "Accepted",
+    "delivered": "Delivered",
+    "opened": "Opened by people",
+    "machine_opened": "By machines only",
+    "clicked": "Clicked",
+    "failed": "Did not arrive",
+    "complained": "Called spam",
+    "unsubscribed": "Unsubscribed",
+    "replied": "Replied",
+}
+
 
 def why(state: str, reason: str) -> str:
     """Why nothing left, or not yet: the reason, else what the state says."""
@@ -70,6 +89,11 @@ def step(name: str) -> str:
     """A step's key as words: `1`, or `1.email` when every viable channel gets one."""
     number, _, via = name.partition(".")
     return f"Message {number}, {channel(via)}" if via else f"Message {number}"
+
+
+def order(number: int) -> str:
+    """Which of a lead's retargets: 1st, 2nd or 3rd."""
+    return {1: "1st", 2: "2nd", 3: "3rd"}[number]
 
 
 def count(value: float) -> str:
@@ -106,6 +130,11 @@ def moment(at: datetime, zone: str) -> str:
     """An instant on the shop's wall clock."""
     local = at.astimezone(ZoneInfo(zone))
     return f"{local.day} {local:%B %Y, %H:%M}"
+
+
+def day(on: date) -> str:
+    """A day of the shop's calendar."""
+    return f"{on.day} {on:%B %Y}"
 
 
 def age(length: timedelta) -> str:

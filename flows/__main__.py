@@ -17,15 +17,19 @@ from flows.commands import (
     demo,
     dispatch,
     doctor,
+    erase,
     evaluate,
+    hooks,
     ingest,
     pause,
     quarantine,
     rehearse,
+    replies,
     run,
     sample,
     segment,
     sends,
+    simulate,
     test,
     up,
     why,
@@ -50,6 +54,7 @@ GROUPS = {
     "campaign": campaign.app,
     "segment": segment.app,
     "sends": sends.app,
+    "replies": replies.app,
     "quarantine": quarantine.app,
     "sample": sample.app,
 }
@@ -59,11 +64,14 @@ COMMANDS = {
     "run": run.run,
     "dispatch": dispatch.dispatch,
     "plan": run.plan,
+    "simulate": simulate.simulate,
     "why": why.why,
     "pause": pause.pause,
     "resume": pause.resume,
     "ingest": ingest.ingest,
+    "hooks": hooks.hooks,
     "evaluate": evaluate.evaluate,
+    "erase": erase.erase,
     "doctor": doctor.doctor,
     "check": check.check,
     "test": test.test,
@@ -96,7 +104,7 @@ def main() -> None:
     except ConfigError as error:
         errors.print(f"[bold red]{len(error.problems)} problem(s) to fix[/bold red]")
         for problem in error.problems:
-            errors.print(f"  {problem}", markup=False)
+            errors.print(f"  {problem}", markup=False, soft_wrap=True)  # a path stays whole, for grep too
         sys.exit(error.exit_code)
     except ReengageError as error:
         errors.print(str(error), markup=False)

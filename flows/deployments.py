@@ -22,20 +22,29 @@ from flows.server import POOL, deploy
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # Three heartbeats of 30 seconds: a run that missed them all is dead, and its slot must not block the next one.
 DEAD_AFTER = timedelta(seconds=90)
-DEAD_RUNS = AutomationCore(
-    name="Mark dead runs as crashed",
-    description="A run whose process was killed together with its worker would stay `Running` for ever.",
-    trigger=EventTrigger(
-        posture=Posture.Proactive,
-        match={"prefect.resource.id": "prefect.flow-run.*"},  # ty: ignore[invalid-argument-type]
-        after={HEARTBEAT},
-        expect={HEARTBEAT} | {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")},
-        for_each={"prefect.resource.id"},
-        threshold=1,
-        within=DEAD_AFTER,
-    ),
-    actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 90 seconds: the process is gone")],
-)
+
+
+def dead_runs(after: timedelta = DEAD_AFTER) -> AutomationCore:
+    """What marks a run as crashed whose last heartbeat is so long ago, unless it has ended; Prefect's least is 10 s."""
+    ends = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return AutomationCore(
+        name="Mark dead runs as crashed",
+        description="A run whose process was killed together with its worker would stay `Running` for ever.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match={"prefect.resource.id": "prefect.flow-run.*"},  # ty: ignore[invalid-argument-type]
+            after={HEARTBEAT},
+            expect={HEARTBEAT} | ends,
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=after,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"no heartbeat for {after.seconds} seconds: the process is gone"
+            )
+        ],
+    )
 
 
 def register(settings: Settings, port: int, *, schedules: bool) -> None:
@@ -50,8 +59,9 @@ def register(settings: Settings, port: int, *, schedules: bool) -> None:
             for schedule in deployment.schedules:
                 if schedule.active != schedules:
                     client.update_deployment_schedule(deployment.id, schedule.id, active=schedules)
-        if not client.read_automations_by_name(DEAD_RUNS.name):
-            client.create_automation(DEAD_RUNS)
+        automation = dead_runs()
+        if not client.read_automations_by_name(automation.name):
+            client.create_automation(automation)
 
 
 def make_pool(client: SyncPrefectClient) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from flows.story import named, story, workspace
-from tasks import reconcile, send, sync
+from tasks import erase, pull, reconcile, send, sync
+from tasks.step import going_on
 from tasks.store import runs
 
 
@@ -17,7 +18,10 @@ def dispatch(as_of: datetime | None = None) -> str:
         as_of: The moment to decide as at; simulated databases only. Empty means the database's clock.
     """
     with workspace() as work, runs.begin(work, "dispatch", None, as_of) as run:
+        with going_on("received messages wait for the next run"):
+            pull.received(work, run.as_of)
         reconcile.doubts(work, run.as_of)
         sync.removals(run)
+        erase.unfinished(run)
         sent = send.due(work, run.as_of)
         return sent.in_words

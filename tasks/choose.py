@@ -19,10 +19,22 @@ def members(run: Run) -> Chosen:
     if chosen.standing.is_on:
         passed = "looked at everybody" if chosen.full_pass else "looked at who changed"
         say(f"{name}: {passed}, {chosen.found:,} found, {chosen.new:,} new, {closed:,} episodes over")
+        if chosen.standing.is_held:
+            say(f"{name} is held by the data gate: what is planned waits")
+        if chosen.outside_free_window:
+            say(
+                f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window and will not be "
+                "written to; `after_free_window: true` writes to them at WhatsApp's price"
+            )
     else:
         say(f"{name} is {chosen.standing.why}: nobody new, {closed:,} episodes over")
     rows = [
         {"what": "found in the segment", "people": chosen.found},
+        *(
+            [{"what": "of them outside the free window", "people": chosen.outside_free_window}]
+            if chosen.outside_free_window
+            else []
+        ),
         *({"what": f"newly enrolled, {arm}", "people": people} for arm, people in sorted(chosen.enrolled.items())),
         *({"what": f"episode over: {reason}", "people": people} for reason, people in sorted(chosen.closed.items())),
     ]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from tasks.step import say, show_table, step
-from tasks.store import evaluation
+from tasks.store import evaluation, prices
 from tasks.store.evaluation import Standing
 from tasks.store.workspace import Workspace
 
@@ -14,6 +14,8 @@ from tasks.store.workspace import Workspace
 @step(name="measure campaigns", tags=["evaluate"], retries=2)
 def campaigns(work: Workspace, as_of: datetime) -> list[Standing]:
     """Rebuild the evaluation tables as at a moment. Safe to run twice: the same moment gives the same rows (B12)."""
+    with work.database.transaction() as connection:
+        prices.refresh(work, connection)
     with work.database.transaction() as connection:
         standings = evaluation.measure(work, connection, as_of)
     for standing in standings:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from config.campaign import Campaign
+from tasks.channels import factory
 from tasks.rules.content import Templates, segment_variables
 from tasks.step import say, show_table, step
-from tasks.store import planning
+from tasks.store import planning, prices
 from tasks.store.planning import Planned
 from tasks.store.runs import Run
 from tasks.store.segments import FIRST_COLUMNS
@@ -18,7 +19,10 @@ def messages(run: Run) -> Planned:
     if run.campaign is None:
         raise TypeError("planning is for one campaign")
     versions = templates(run.work, run.campaign).versions()
-    planned = run.work.database.repeated(lambda connection: planning.plan(run, connection, versions))
+    providers = factory.providers(run.work, run.mode)
+    with run.work.database.transaction() as connection:  # of its own, or a long plan would keep others waiting for it
+        prices.refresh(run.work, connection)
+    planned = run.work.database.repeated(lambda connection: planning.plan(run, connection, versions, providers))
     run.counts["plan"] = planned.counts()
     told = ", ".join(f"{people:,} {state}" for state, people in sorted(planned.states.items()))
     say(f"{run.campaign.name}: {told or 'nobody to plan for'}; {planned.changed:,} decisions are new")

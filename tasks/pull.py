@@ -11,17 +11,27 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import ConfigError, Problem
-from config.sources import ENTITIES, FileSource, SqlSource
+from config.sources import ENTITIES, AnySource, FileSource, ReportSource, SqlSource, WhatsappSource
 from tasks import validate
+from tasks.rules import whatsapp
 from tasks.rules.errors import GateError, ModeError, Superseded
 from tasks.sources import contacts, files, landing
+from tasks.sources import reports as archives
 from tasks.sources import sql as databases
 from tasks.sources.mapping import ExtractError
-from tasks.step import say, show_table, step
-from tasks.store import gate, mode
+from tasks.step import going_on, say, show_table, step
+from tasks.store import gate, milestones, mode, reports, turn
+from tasks.store.engine import MOST_IDLE_PATIENT
+from tasks.store.gate import MERGE_LOCK
 from tasks.store.workspace import Workspace
 
+RECEIVED = reports.CHATS
 COUNTS = ("lines_in", "accepted", "duplicate", "quarantined", "parked", "erased")
+# What stories say where they go on without it.
+RECEIVED_WAIT = "received messages wait for the next run"
+MILESTONES_WAIT = "milestones wait for the next ingest"
+_BUSY = "received messages: another load is at work; they wait for the next run"
+_LOCK_TIMEOUT = "55P03"
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,11 @@ def in_order(work: Workspace, names: Sequence[str] = ()) -> list[str]:
         known = ", ".join(work.sources) or "none"
         raise ConfigError(*(Problem(name, f"no such source; there are: {known}") for name in unknown))
     ranks = {entity: rank for rank, entity in enumerate(ENTITIES)}
-    return sorted(names or work.sources, key=lambda name: (ranks[work.sources[name].entity], name))
+    return sorted(names or work.sources, key=lambda name: (ranks.get(work.sources[name].entity, len(ranks)), name))
 
 
 @step(name="pull {name}", tags=["ingest"])
-def source(work: Workspace, name: str, as_of: datetime, found: FileSource | SqlSource | None = None) -> list[Load]:
+def source(work: Workspace, name: str, as_of: datetime, found: AnySource | None = None) -> list[Load]:
     """Land and merge what is new of one source; safe to run again at any point, also after a crash.
 
     Loads that were landed before are finished first, held ones are checked again. A load the gate does not believe
@@ -85,19 +95,83 @@ def source(work: Workspace, name: str, as_of: datetime, found: FileSource | SqlS
     return loads
 
 
+@step(name="derive milestones", tags=["ingest"])
+def derive(work: Workspace) -> int:
+    """Derive the milestones of every conversation that loads have changed; gives how many.
+
+    Safe to run again at any point. Raises SqlContractError when the analysts' rule cannot be used.
+    """
+    return milestones.derive(work)
+
+
+@step(name="take in received messages", tags=["ingest"])
+def received(work: Workspace, as_of: datetime) -> list[Load]:
+    """Bring in the WhatsApp messages that the receiver has taken since the last time, through the same gate as files.
+
+    Safe to run at any time and before what is due: while another load is being landed or merged it leaves them to the
+    next run, and milestones that cannot be derived at once to the next ingest.
+    """
+    loads = []
+    with _alone(work, RECEIVED):
+        try:
+            for load_id in _waiting(work, RECEIVED):
+                loads.append(_merge(work, load_id, at_once=True))  # noqa: PERF401 - keeps those before
+            taken = work.database.repeated(lambda connection: _take_received(work, connection, as_of))
+            loads += [_load(work, taken)] if taken else []
+        except Superseded as why:
+            say(str(why))
+    for load in loads:
+        say(_sentence(load))
+    if loads:
+        with going_on(MILESTONES_WAIT):
+            milestones.derive_meanwhile(work)
+    return loads
+
+
+def _take_received(work: Workspace, connection: sa.Connection, as_of: datetime) -> int | None:
+    """Land and merge in one transaction: until then the claim sees that they wait.
+
+    Line by line they are judged as any; a few minutes of a night are no extract that could keep promises.
+    """
+    if not connection.execute(work.queries["core/received_any"]()).scalar_one():
+        return None
+    with _at_once(connection):
+        rows = connection.execute(work.queries["core/received_taken"]()).all()
+        told = [whatsapp.Told(row.raw, row.fields) for row in rows]
+        taken = landing.chats(connection, work.queries, RECEIVED, reports.LIVE, None, as_of, work.keywords, told)
+        gate.check(connection, work.queries, taken, _key(work))
+        gate.merge(connection, work.queries, taken, _key(work))
+        return taken
+
+
+@contextlib.contextmanager
+def _at_once(connection: sa.Connection) -> Iterator[None]:
+    """What waits for no other load: Superseded where one is merged, or holds a lock for longer than a few seconds."""
+    connection.execute(sa.text("set local lock_timeout = '5s'"))
+    if not connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(MERGE_LOCK))).scalar_one():
+        raise Superseded(_BUSY)
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) != _LOCK_TIMEOUT:
+            raise
+        raise Superseded(_BUSY) from None
+
+
 @step(name="release load {load_id}", tags=["ingest"])
 def release(work: Workspace, load_id: int) -> Load:
     """Merge a held load all the same, because a person says so, and let go of the campaigns it holds.
 
     For an extract that could not be read there is nothing to merge: only the hold ends. Raises GateError for a load
-    that is neither held nor failed.
+    that is neither held nor failed, ConfigError when there is none with that number.
     """
     with work.database.transaction() as connection:
         row = connection.execute(work.queries["core/load_show"](load_id=load_id)).one_or_none()
         holding = connection.execute(work.queries["core/hold_count"](load_id=load_id)).scalar_one()
-    if row is None or not (row.state in ("held", "failed") or holding):
-        state = "does not exist" if row is None else f"is {row.state}"
-        raise GateError(f"load {load_id} {state} and holds no campaign; there is nothing to release")
+    if row is None:
+        raise ConfigError(Problem(str(load_id), "no such load; ingest names the loads that are held"))
+    if not (row.state in ("held", "failed") or holding):
+        raise GateError(f"load {load_id} is {row.state} and holds no campaign; there is nothing to release")
     with _alone(work, row.source):
         if row.state == "held":
             with work.database.transaction() as connection:
@@ -105,6 +179,8 @@ def release(work: Workspace, load_id: int) -> Load:
                     work.queries["core/load_state"](load_id=load_id, state="landed", reason=None, released=True)
                 )
             _merge(work, load_id)
+            with going_on(MILESTONES_WAIT):
+                milestones.derive(work)
         else:
             with work.database.transaction() as connection:
                 connection.execute(work.queries["core/hold_remove"](load_id=load_id))
@@ -127,7 +203,7 @@ def sample_contacts(work: Workspace, as_of: datetime | None) -> Sample:
     Raises ModeError unless the database is simulated: in a live one they would be written to as if they were real.
     """
     at = mode.clock(work, as_of, decides=False)
-    with work.database.transaction() as connection:
+    with work.database.transaction(most_idle=MOST_IDLE_PATIENT) as connection:
         if mode.peek(work, connection) != "simulated":
             raise ModeError(
                 f"database {work.database.name} is not simulated; made-up people have no place beside real ones "
@@ -146,15 +222,10 @@ def sample_contacts(work: Workspace, as_of: datetime | None) -> Sample:
 @contextlib.contextmanager
 def _alone(work: Workspace, name: str) -> Iterator[None]:
     """One process at a time pulls a source; the lock ends with the connection, however that ends."""
-    lock = f"pull/{name}"
-    with work.database.alone() as connection:
-        if not connection.execute(work.queries["ledger/run_try_lock"](lock=lock)).scalar_one():
+    with turn.hold(work, f"pull/{name}") as taken:
+        if not taken:
             raise Superseded(f"{name}: another run is pulling this source")
-        try:
-            yield
-        finally:
-            with contextlib.suppress(sa.exc.DBAPIError):  # the connection is gone, and the lock with it
-                connection.execute(work.queries["ledger/run_unlock"](lock=lock))
+        yield
 
 
 def _waiting(work: Workspace, name: str) -> list[int]:
@@ -162,7 +233,10 @@ def _waiting(work: Workspace, name: str) -> list[int]:
         return list(connection.execute(work.queries["core/load_list"](source=name)).scalars())
 
 
-def _new(work: Workspace, name: str, found: FileSource | SqlSource, as_of: datetime) -> list[Load]:
+def _new(work: Workspace, name: str, found: AnySource, as_of: datetime) -> list[Load]:
+    if isinstance(found, ReportSource | WhatsappSource):
+        taken = _take_archives(work, name, found, as_of)
+        return [_settle(work, load_id, as_of) if is_landed else _load(work, load_id) for load_id, is_landed in taken]
     landed = (
         _land_files(work, name, found, as_of) if isinstance(found, FileSource) else _land_sql(work, name, found, as_of)
     )
@@ -172,13 +246,10 @@ def _new(work: Workspace, name: str, found: FileSource | SqlSource, as_of: datet
 
 def _land_files(work: Workspace, name: str, found: FileSource, as_of: datetime) -> Iterator[tuple[int, bool]]:
     queries = work.queries
-    with work.database.transaction() as connection:
-        known = {(row.key, row.etag) for row in connection.execute(queries["core/object_list"](source=name))}
-    folder = work.settings.folder("sources").parent
-    for entry in files.new_objects(found, name, folder, known):
-        extract = landing.Extract(name, found, entry.key, entry.etag, as_of)
+    for entry in _objects(work, name, found):
+        extract = landing.Extract(name, found, entry.key, entry.etag, as_of, _key(work), work.keywords)
         try:
-            with work.database.transaction() as connection:
+            with work.database.transaction(most_idle=MOST_IDLE_PATIENT) as connection:
                 load_id = landing.begin(connection, queries, extract)
                 with files.read(found, entry) as reading:
                     landing.fill(connection, queries, extract, load_id, reading)
@@ -186,16 +257,85 @@ def _land_files(work: Workspace, name: str, found: FileSource, as_of: datetime) 
                     queries["core/object_seen"](source=name, key=entry.key, etag=entry.etag, load_id=load_id)
                 )
         except ExtractError as error:
-            yield _failed(work, extract, str(error)), False
+            yield _failed(work, name, found, extract.object, extract.etag, as_of, str(error)), False
         else:
             yield load_id, True
 
 
+def _objects(work: Workspace, name: str, found: FileSource | ReportSource | WhatsappSource) -> Iterator[files.Object]:
+    with work.database.transaction() as connection:
+        seen = connection.execute(work.queries["core/object_list"](source=name))
+        known = {(row.key, row.etag) for row in seen}
+    return files.new_objects(found, name, work.settings.folder("sources").parent, known)
+
+
+def _take_archives(
+    work: Workspace, name: str, found: ReportSource | WhatsappSource, as_of: datetime
+) -> Iterator[tuple[int, bool]]:
+    """Loads of archives, and whether the gate has to judge them.
+
+    Reports need no gate: each line is judged by itself, and its effects are those of a webhook. Messages of WhatsApp
+    are facts, and land like those of any file.
+    """
+    with work.database.transaction() as connection:
+        at = as_of if mode.peek(work, connection) == "simulated" else None
+    for entry in _objects(work, name, found):
+        try:
+            loads = work.database.repeated(
+                lambda connection, entry=entry: _take_archive(work, connection, name, found, entry, as_of, at)
+            )
+        except ExtractError as error:
+            yield _failed(work, name, found, entry.key, entry.etag, as_of, str(error)), False
+        else:
+            yield from loads
+
+
+def _take_archive(
+    work: Workspace,
+    connection: sa.Connection,
+    name: str,
+    found: ReportSource | WhatsappSource,
+    entry: files.Object,
+    as_of: datetime,
+    at: datetime | None,
+) -> list[tuple[int, bool]]:
+    """One object in one transaction, so that it is taken whole and once (K1)."""
+    queries, key = work.queries, _key(work)
+    # Fetched before the first statement begins the transaction, which must not wait for a bucket.
+    with entry.open() as file:
+        fetched = replace(entry, open=lambda: contextlib.nullcontext(file))
+        load_id = reports.open_load(
+            connection, queries, source=name, provider=found.provider, entry=entry.key, etag=entry.etag, as_of=as_of
+        )
+        counted = reports.Counted()
+        with archives.read(fetched) as blocks:
+            for block in blocks:
+                counted += reports.take_lines(
+                    connection,
+                    queries,
+                    found.provider,
+                    load_id,
+                    block,
+                    key=key,
+                    at=at,
+                    revoke_all=work.settings.pipeline.revoke_all,
+                )
+        reports.close_load(connection, queries, load_id, counted)
+        connection.execute(queries["core/object_seen"](source=name, key=entry.key, etag=entry.etag, load_id=load_id))
+        if isinstance(found, ReportSource):
+            return [(load_id, False)]
+        with archives.read(fetched) as blocks:
+            lines = (line for block in blocks for line in block if not line.broken)
+            told = (message for line in lines for message in whatsapp.messages(line.raw, found.provider, key))
+            landed = landing.chats(connection, queries, name, entry.key, entry.etag, as_of, work.keywords, told)
+        return [(load_id, False), (landed, True)]
+
+
 def _land_sql(work: Workspace, name: str, found: SqlSource, as_of: datetime) -> Iterator[tuple[int, bool]]:
     queries = work.queries
-    extract = landing.Extract(name, found, found.table or "query", None, as_of)
+    extract = landing.Extract(name, found, found.table or "query", None, as_of, _key(work), work.keywords)
     try:
-        with work.database.transaction() as connection:
+        with work.database.transaction(most_idle=MOST_IDLE_PATIENT) as connection:
             position = connection.execute(queries["core/watermark_read"](source=name)).scalar()
             known = {row.etag for row in connection.execute(queries["core/object_list"](source=name))}
             load_id = landing.begin(connection, queries, extract)
@@ -205,7 +345,7 @@ def _land_sql(work: Workspace, name: str, found: SqlSource, as_of: datetime) -> 
     except landing.NothingNew:
         return
     except ExtractError as error:
-        yield _failed(work, extract, str(error)), False
+        yield _failed(work, name, found, extract.object, None, as_of, str(error)), False
     else:
         yield load_id, True
 
@@ -232,22 +372,23 @@ def _note_progress(
     connection.execute(seen(source=extract.name, key=extract.object, etag=digest, load_id=load_id))
 
 
-def _failed(work: Workspace, extract: landing.Extract, reason: str) -> int:
+def _failed(
+    work: Workspace, name: str, found: AnySource, entry: str, etag: str | None, as_of: datetime, reason: str
+) -> int:
     """Remember an extract that cannot be used, and hold who would have read it (R15)."""
-    found = extract.source
     with work.database.transaction() as connection:
         load_id = connection.execute(
             work.queries["core/load_failed"](
-                source=extract.name,
+                source=name,
                 entity=found.entity,
-                object=extract.object,
-                etag=extract.etag,
+                object=entry,
+                etag=etag,
                 incremental=found.delivers == "incremental",
-                as_of=extract.as_of,
+                as_of=as_of,
                 reason=reason,
             )
         ).scalar_one()
-        validate.hold(work, connection, load_id, extract.name, found.entity, reason)
+        validate.hold(work, connection, load_id, name, found.entity, reason)
     return load_id
 
 
@@ -270,16 +411,19 @@ def _settle(work: Workspace, load_id: int, as_of: datetime) -> Load:
     return _load(work, load_id)
 
 
-def _merge(work: Workspace, load_id: int, *, checked: bool = False) -> Load:
-    with work.database.transaction() as connection:
-        if not checked:
-            gate.check(connection, work.queries, load_id, _key(work))
-        gate.merge(connection, work.queries, load_id, _key(work))
-        connection.execute(work.queries["core/hold_remove"](load_id=load_id))
+def _merge(work: Workspace, load_id: int, *, checked: bool = False, at_once: bool = False) -> Load:
+    def do(connection: sa.Connection) -> None:
+        with _at_once(connection) if at_once else contextlib.nullcontext():
+            if not checked:
+                gate.check(connection, work.queries, load_id, _key(work))
+            gate.merge(connection, work.queries, load_id, _key(work))
+            connection.execute(work.queries["core/hold_remove"](load_id=load_id))
+
+    work.database.repeated(do)
     return _load(work, load_id)
 
 
-def _silent(work: Workspace, name: str, found: FileSource | SqlSource, as_of: datetime) -> list[Load]:
+def _silent(work: Workspace, name: str, found: AnySource, as_of: datetime) -> list[Load]:
     """The last load of a source that has stopped delivering, which nothing new would ever tell; or nothing."""
     if found.fresh_within is None:
         return []
@@ -292,7 +436,7 @@ def _silent(work: Workspace, name: str, found: FileSource | SqlSource, as_of: da
 
 
 def _key(work: Workspace) -> str:
-    """What keys the hashes of guests and of erased people."""
+    """What keys the hashes of guests, of erased people, and of WhatsApp's messages."""
     return work.settings.suppression_key.get_secret_value()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.channels import factory
+from tasks.channels import PROFILES
 from tasks.step import say, step
-from tasks.store import mode
+from tasks.store import mode, reports
 from tasks.store.ledger import Clock, Ledger, Limits
 from tasks.store.workspace import Workspace
 
@@ -23,7 +23,7 @@ class Settled:
 
 @step(name="settle doubts", tags=("send",))
 def doubts(work: Workspace, as_of: datetime | None = None, *, limits: Limits = Limits()) -> Settled:  # noqa: B008
-    """Settle what is in doubt, of all campaigns; safe to run at any time."""
+    """Put to effect the reports that waited, then settle what is in doubt, of all campaigns; safe at any time."""
     at = mode.clock(work, as_of) if as_of is None else as_of
     with work.database.transaction() as connection:
         stored = mode.settle(work, connection)
@@ -33,10 +33,13 @@ def doubts(work: Workspace, as_of: datetime | None = None, *, limits: Limits = L
             clock=Clock(at if stored == "simulated" else None),
             business_zone=str(work.settings.business_zone),
             address_key=work.settings.suppression_key.get_secret_value(),
-            provider=factory.OUTBOX,
+            providers={},
             limits=limits,
         )
-        settled = Settled(ledger.end_leases(connection), ledger.settle(connection), ledger.abandon(connection))
+        reports.catch_up(connection, work.queries, key=work.settings.suppression_key.get_secret_value())
+        ended = ledger.end_leases(connection)
+        ledger.look_up(connection, [name for name, one in PROFILES.items() if one.repeats == "A"])
+        settled = Settled(ended, ledger.settle(connection), ledger.abandon(connection))
     if any((settled.leases_ended, settled.settled, settled.abandoned)):
         say(
             f"doubts: {settled.leases_ended:,} leases ended, {settled.settled:,} settled by reports, "

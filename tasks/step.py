@@ -6,11 +6,10 @@ So a story is written once. Prefect runs `reengage(...)` with task runs, names a
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -21,9 +20,8 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_logger, get_run_logger
 from prefect.utilities.annotations import quote
 
-from config.settings import CHECKOUT
-from tasks.rules.errors import Busy, DatabaseError, ReengageError
-from tasks.store.engine import scrubbed
+from tasks.rules.errors import Busy, DatabaseError, ReengageError, Superseded
+from tasks.store.engine import place, scrubbed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,13 +71,36 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except ReengageError:
             raise
-        except sa.exc.DBAPIError as error:
-            problem: ReengageError = DatabaseError(f"{scrubbed(error)} ({_place(error)})")
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a person
-            problem = ReengageError(f"{type(error).__name__} at {_place(error)}")
+            problem = _reduced(error)
         raise problem from None
 
     return call
+
+
+@contextlib.contextmanager
+def going_on(what_waits: str, failures: list[str] | None = None) -> Iterator[None]:
+    """Tell a failure of this block and go on after it; its words join `failures`, and name no person.
+
+    That another run does this work is no failure.
+    """
+    try:
+        yield
+    except Superseded as why:
+        say(str(why))
+    except Exception as error:  # noqa: BLE001 - whatever it is, what comes after does not need this block
+        failure = f"{what_waits}: {_reduced(error)}"
+        say(failure)
+        if failures is not None:
+            failures.append(failure)
+
+
+def _reduced(error: Exception) -> ReengageError:
+    if isinstance(error, ReengageError):
+        return error
+    if isinstance(error, sa.exc.DBAPIError):
+        return DatabaseError(f"{scrubbed(error)} ({place(error)})")
+    return ReengageError(f"{type(error).__name__} at {place(error)}")
 
 
 def say(sentence: str) -> None:
@@ -108,15 +129,3 @@ def _may_pass(_task: Any, _task_run: Any, state: Any) -> bool:
     """A failure that repeating may cure: not a file at fault, not work that another run does."""
     error = getattr(state.data, "result", state.data)
     return not isinstance(error, ReengageError) or isinstance(error, Busy | DatabaseError)
-
-
-def _place(error: BaseException) -> str:
-    """File and line in this checkout where an error came up, without any value."""
-    ours = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(CHECKOUT) and ".venv" not in frame.filename
-    ]
-    if not ours:
-        return "an unknown place"
-    return f"{Path(ours[-1].filename).relative_to(CHECKOUT)}:{ours[-1].lineno}"

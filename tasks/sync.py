@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -25,8 +25,13 @@ PAGE = 10_000
 VERBS = ("remove", "add")
 
 
+def connect(run: Run, platform: str) -> Platform:
+    """The client a run tells an ad platform's audiences with."""
+    return factory.open_platform(run.work, factory.OUTBOX, platform, mode=run.mode)
+
+
 @step(name="sync audiences", tags=["sync"], retries=2)
-def audiences(run: Run, *, page: int = PAGE) -> dict[str, int]:
+def audiences(run: Run, *, page: int = PAGE, connect: Callable[[Run, str], Platform] = connect) -> dict[str, int]:
     """Bring a campaign's audiences to what they should be; an unchanged audience is not told anything.
 
     Safe to repeat at any point: membership is state, every page is recorded before the next, removals come first.
@@ -34,7 +39,7 @@ def audiences(run: Run, *, page: int = PAGE) -> dict[str, int]:
     if run.campaign is None:
         raise TypeError("audiences are synced for one campaign")
     waiting = run.work.database.repeated(partial(_desire, run, run.campaign))
-    counts = _tell(run, {run.campaign.name: waiting}, VERBS, page)
+    counts = _tell(run, {run.campaign.name: waiting}, VERBS, page, connect)
     run.counts["audiences"] = counts
     return counts
 
@@ -67,19 +72,26 @@ def removals(run: Run, *, page: int = PAGE) -> dict[str, int]:
                 waiting[name] = store.pending(work.queries, connection, name)
                 continue
         waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
-    counts = _tell(run, waiting, ("remove",), page)
+    counts = _tell(run, waiting, ("remove",), page, connect)
     run.counts["audiences"] = counts
     return counts
 
 
-def _tell(run: Run, waiting: dict[str, list[Pending]], verbs: Sequence[str], page: int) -> dict[str, int]:
+def _tell(
+    run: Run,
+    waiting: dict[str, list[Pending]],
+    verbs: Sequence[str],
+    page: int,
+    connect: Callable[[Run, str], Platform],
+) -> dict[str, int]:
     counts: Counter[str] = Counter()
     failed: list[ProviderError] = []
     for verb in verbs:  # every removal, of all platforms, before the first addition
         for campaign, found in waiting.items():
             for audience in found:
                 try:
-                    people = _pages(run, campaign, audience, verb, page)
+                    with closing(connect(run, audience.platform)) as platform:
+                        people = _pages(run, platform, campaign, audience, verb, page)
                 except ProviderError as error:  # the other audiences go on; this one is told again by the next run
                     failed.append(error)
                     continue
@@ -96,23 +108,22 @@ def _tell(run: Run, waiting: dict[str, list[Pending]], verbs: Sequence[str], pag
     return dict(counts)
 
 
-def _pages(run: Run, campaign: str, audience: Pending, verb: str, size: int) -> int:
+def _pages(run: Run, platform: Platform, campaign: str, audience: Pending, verb: str, size: int) -> int:
     """Tell one audience page by page; each page is recorded in a transaction of its own."""
     work, people = run.work, 0
-    with _opened(run, audience.platform) as platform:
-        while True:
-            with work.database.transaction() as connection:
-                members = store.page(work.queries, connection, campaign, audience, verb, size)
-            if not members:
-                return people
-            members = [_identified(audience.platform, member) for member in members]
-            call = platform.remove if verb == "remove" else platform.add
-            told = [member.identity for member in members if member.identity and not member.is_shared]
-            if told:
-                call(audience.audience, told)
-            with work.database.transaction() as connection:
-                store.told(work.queries, connection, campaign, audience, verb, members, run.as_of)
-            people += len(members)
+    call = platform.remove if verb == "remove" else platform.add
+    while True:
+        with work.database.transaction() as connection:
+            members = store.page(work.queries, connection, campaign, audience, verb, size)
+        if not members:
+            return people
+        members = [_identified(audience.platform, member) for member in members]
+        told = [member.identity for member in members if member.identity and not member.is_shared]
+        if told:
+            call(audience.audience, told)
+        with work.database.transaction() as connection:
+            store.told(work.queries, connection, campaign, audience, verb, members, run.as_of)
+        people += len(members)
 
 
 def _identified(platform: str, member: Member) -> Member:
@@ -120,12 +131,3 @@ def _identified(platform: str, member: Member) -> Member:
     if member.identity:
         return member
     return replace(member, identity=identity.identity(platform, member.email, member.phone))
-
-
-@contextmanager
-def _opened(run: Run, platform: str) -> Iterator[Platform]:
-    client = factory.open_platform(run.work, factory.OUTBOX, platform, mode=run.mode)
-    try:
-        yield client
-    finally:
-        client.close()

@@ -13,16 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from config.campaign import load_campaign, show_duration
+from config.campaign import QUALIFIED, load_campaign, show_duration
 from config.errors import ConfigError, Problem
-from config.sources import ENTITIES, FileSource, SqlSource
+from config.sources import ENTITIES, AnySource
 from config.suites import Expectation, Suite, load_suite
 from tasks.step import say, show_markdown, step
 from tasks.store import segments
+from tasks.store.readiness import MADE_OF
 from tasks.store.workspace import Workspace
-
-# Views that are made from another entity's rows.
-_DERIVED = {"purchase_days": "purchases", "milestones": "conversations"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def silent(
     connection: sa.Connection,
     load_id: int,
     since: datetime,
-    found: FileSource | SqlSource,
+    found: AnySource,
     source: str,
     as_of: datetime,
 ) -> str:
@@ -160,14 +158,19 @@ def _entities_of(work: Workspace, name: str) -> set[str]:
         relations = segments.relations(work.queries[f"segments/{campaign.segment}"])
     except ConfigError:
         return set(ENTITIES)
-    read = {_DERIVED.get(view, view) for view in (relation.removeprefix("facts.") for relation in relations)}
+    read = {MADE_OF.get(view, view) for view in (relation.removeprefix("facts.") for relation in relations)}
     if not read <= set(ENTITIES):
         return set(ENTITIES)
+    read |= {"messages"} if "conversations" in read else set()  # webhooks bring both as messages
     # Every campaign reads consents: a load of them that is not believed may hold withdrawals (I7, fail closed).
     return (
         read
         | {"consents"}
-        | {"purchases" if goal.event == "purchase" else "events" for goal in (campaign.goal, campaign.stop_event)}
+        | {
+            {"purchase": "purchases", QUALIFIED: "conversations"}.get(goal.event, "events")
+            for goal in (campaign.goal, campaign.stop_event)
+        }
+        | ({"messages", "ads"} if campaign.retargeting else set())  # asked by the claim
     )
 
 

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -126,6 +126,48 @@ def test_great_expectations_is_imported_in_one_place_only():
         if re.search(r"^\s*(import|from) great_expectations", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert places == ["tasks/validate.py"]
+
+
+# Who may import what can speak to the outside: clients.py makes the clients of providers, and the others do not send.
+SPEAKERS = ("boto3", "sendgrid", "httpx", "httpcore", "pywebpush", "requests", "urllib3", "smtplib", "aiohttp", "http",
+            "urllib.request", "python_http_client")  # fmt: skip
+MAY_SPEAK = {
+    "tasks/channels/clients.py": "makes every client",
+    "tasks/channels/direct.py": "the connection of SendGrid's client",
+    "tasks/channels/outward.py": "the connection of browsers' push services",
+    "tasks/channels/email_sendgrid.py": "reads its client's errors",
+    "tasks/channels/web.py": "reads its client's errors",
+    "tasks/channels/webpush_vapid.py": "encrypts, and speaks through its client",
+    "tasks/rules/signatures.py": "checks a signature",
+    "tasks/sources/files.py": "reads buckets",
+    "flows/receiver/desk.py": "fetches Amazon's certificates",
+    "flows/server.py": "asks our own server whether it is up",
+}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_clients_of_providers_are_made_in_one_place_and_opened_by_the_factory_alone():
+    def who(imports: Callable[[str], bool]) -> set[str]:
+        return {path.relative_to(CHECKOUT).as_posix() for path in python_files() if any(map(imports, imports_of(path)))}
+
+    assert who(lambda name: any(f"{name}.".startswith(f"{one}.") for one in SPEAKERS)) == set(MAY_SPEAK)
+    makers = who(lambda name: name == "tasks.channels.clients")
+    assert makers
+    assert {Path(place).parent.as_posix() for place in makers} == {"tasks/channels"}
+    assert who(lambda name: re.fullmatch(r"tasks\.channels\.\w+\.\w+Sender", name) is not None) == {
+        "tasks/channels/__init__.py"
+    }
+    assert who(lambda name: name in ("tasks.channels.SENDERS", "tasks.platforms.PLATFORMS")) == {
+        "tasks/channels/factory.py", "tasks/platforms/factory.py"
+    }  # fmt: skip
 
 
 def test_the_lock_file_names_no_address():

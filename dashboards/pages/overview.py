@@ -10,31 +10,27 @@ import pandas as pd
 import streamlit as st
 
 from config.campaign import Campaign
-from config.errors import ConfigError
 from dashboards import words
-from dashboards.reading import Read, explained, snapshot, workspace
+from dashboards.components import (
+    AMBER,
+    GREY,
+    LEAF,
+    RED,
+    STYLE,
+    TEAL,
+    chosen,
+    configured,
+    definition,
+    notices,
+    stamp,
+    table,
+)
+from dashboards.reading import Read, explained, snapshot
 from tasks.rules.statistics import Interval, Moments, Paired, cuped, newcombe, welch, wilson
 
 DEFAULT_HOURS = 24
-TEAL, GREY, AMBER, RED, LEAF = "#2b6777", "#b9c4c9", "#d9a441", "#c8553d", "#7a9e7e"
 COLOURS = {"reached": TEAL, "to_come": LEAF, "in_doubt": RED, "not_reached": AMBER, "holdout": GREY}
 ARMS = {"treated": "Treated", "holdout": "Held out"}
-# Figures must not be cut short; and on paper: no controls, no empty margins, no table cut in two.
-STYLE = """<style>
-[data-testid="stMainBlockContainer"] {padding-top: 3rem}
-[data-testid="stMetricLabel"] p {white-space: normal}
-[data-testid="stMetricValue"] > div {font-size: 1.55rem; white-space: nowrap; overflow: visible}
-[data-testid="stTable"] th, [data-testid="stTable"] td {padding: 0.35rem 0.6rem !important}
-[data-testid="stTable"] th, [data-testid="stTable"] td {text-align: left; font-variant-numeric: tabular-nums}
-[data-testid="stTable"] thead th {color: #5b6b72; font-weight: 600}
-@media print {
-  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stForm"] button,
-  [data-testid="stExpandSidebarButton"], [data-testid="stElementToolbar"] {display: none !important}
-  .stApp, .stMain, .stAppViewContainer {position: static !important; overflow: visible !important}
-  [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: 100% !important}
-  [data-testid="stMetric"], [data-testid="stTable"], [data-testid="stVegaLiteChart"], h3 {break-inside: avoid}
-}
-</style>"""
 
 
 def page() -> None:
@@ -46,19 +42,19 @@ def page() -> None:
             st.title("Campaign overview")
             st.info("There is no campaign yet. `reengage campaign new` writes one.")
             return
-        name = _chosen(names)
-        campaign = _definition(name)
-        heading, stamp = st.container(), read("data_as_of")
+        name = chosen(names)
+        campaign = definition(name)
+        heading, moment = st.container(), read("data_as_of")
         with heading:
             st.title(f"{words.title(name)} overview")
             if campaign and campaign.description:
                 st.markdown(campaign.description)
-        _notices(read, name)
-        if stamp.empty:
+        notices(read, name)
+        if moment.empty:
             _form(None)
             st.info("Nothing has been measured yet: no data. `reengage evaluate` measures; then press Refresh.")
             return
-        measured = stamp.iloc[0]
+        measured = moment.iloc[0]
         hours = _form(measured)
         people = read("people", campaign=name)
         if people.empty:
@@ -68,6 +64,7 @@ def page() -> None:
             _attributed(read, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
             _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
+        _reports(read, name)
         _open(read, name, measured)
         _audiences(read, name)
         _gate(read, measured)
@@ -78,26 +75,7 @@ def page() -> None:
 
 def _campaign_names(read: Read) -> list[str]:
     """Campaigns of the configuration folder and those that only the database still knows."""
-    folder = workspace().settings.folder("campaigns")
-    known = {path.parent.name for path in folder.glob("*/campaign.yaml")}
-    return sorted(known | set(read("campaigns")["campaign"]))
-
-
-def _chosen(names: list[str]) -> str:
-    asked = st.query_params.get("campaign")
-    if "campaign" not in st.session_state and asked in names:
-        st.session_state["campaign"] = asked
-    name = st.sidebar.selectbox("Campaign", names, format_func=words.title, key="campaign")
-    st.query_params["campaign"] = name
-    return name
-
-
-def _definition(name: str) -> Campaign | None:
-    """The campaign's file, or None when it is gone or cannot be read; the figures stand without it."""
-    try:
-        return workspace().campaign(name)
-    except ConfigError:
-        return None
+    return sorted(configured() | set(read("campaigns")["campaign"]))
 
 
 def _form(measured: pd.Series | None) -> int:
@@ -107,7 +85,7 @@ def _form(measured: pd.Series | None) -> int:
         asked = st.query_params.get("hours", "")
         st.session_state["hours"] = min(max(int(asked), 1), longest) if asked.isdecimal() else DEFAULT_HOURS
     with st.form("window", border=False):
-        field, button, stamp = st.columns([2, 1.3, 4.7], vertical_alignment="bottom")
+        field, button, place = st.columns([2, 1.3, 4.7], vertical_alignment="bottom")
         hours = field.number_input(
             "Attribution window in hours",
             1,
@@ -117,19 +95,10 @@ def _form(measured: pd.Series | None) -> int:
         )
         button.form_submit_button("Refresh", icon=":material/refresh:", width="stretch")
         if measured is not None:
-            at, zone = measured["as_of"], measured["business_zone"]
-            simulated = ", simulated" if measured["mode"] == "simulated" else ""
-            stamp.markdown(f"Data as of **{words.moment(at, zone)}** ({zone}{simulated})")
-            if measured["last_run_as_of"] is not None and measured["last_run_as_of"] > at:
-                stamp.caption("Something was chosen or sent since then; `reengage evaluate` measures it.")
+            with place:
+                stamp(measured)
     st.query_params["hours"] = str(hours)
     return int(hours)
-
-
-def _notices(read: Read, name: str) -> None:
-    for row in read("holds", campaign=name).itertuples():
-        reason = f": {_plain(row.reason)}" if row.reason else ""
-        st.warning(f"{words.CAUSES[row.cause]}{reason}", icon=":material/pause_circle:")
 
 
 # ------------------------------------------------------------------------------------- who was reached
@@ -160,7 +129,7 @@ def _standing(people: pd.DataFrame) -> None:
             rows.groupby("why", as_index=False)["people"].sum().sort_values(["people", "why"], ascending=[False, True])
         )
         st.markdown(f"**{title}**")
-        _table(
+        table(
             ["Why", "People", "Of all enrolled"],
             [[row.why, words.count(row.people), words.percent(row.people / enrolled)] for row in rows.itertuples()],
         )
@@ -246,7 +215,7 @@ def _attributed(read: Read, name: str, campaign: Campaign | None, hours: int, pe
             f"Revenue, {row.currency}", words.amount(row.revenue), border=True, height="stretch", help=_CREDIT_HELP
         )
     if len(totals) > 2:
-        _table(
+        table(
             ["Currency", "Purchases", "Revenue"],
             [[r.currency, words.count(r.purchases), words.money(r.revenue, r.currency)] for r in totals.itertuples()],
         )
@@ -274,7 +243,7 @@ def _by_grain(by_grain: pd.DataFrame, campaign: Campaign | None) -> None:
                 ]
                 for row in part.itertuples()
             ]
-    _table(["By message, channel, variant", "People reached", _goal_title(campaign), "Rate (95 % interval)"], rows)
+    table(["By message, channel, variant", "People reached", _goal_title(campaign), "Rate (95 % interval)"], rows)
     st.caption("A person reached by several messages counts once in each line.")
 
 
@@ -352,7 +321,7 @@ def _difference(
         st.info("Nobody of the treated has been reached yet, so whatever differs below is chance.")
     revenue = read("arms_revenue", campaign=name, hours=hours)
     revenue = revenue[revenue["experiment_version"] == version]
-    _table(
+    table(
         ["Group", "People", "Still maturing", _goal_title(campaign), "Rate (95 % interval)"],
         [
             [
@@ -420,7 +389,7 @@ def _revenue(revenue: pd.DataFrame, treated: pd.Series, held: pd.Series, main: s
             ]
         )
     if rows:
-        _table(
+        table(
             [
                 "Revenue per person", "Treated", "Held out", "Difference (95 % interval)",
                 "Allowing for earlier spending",
@@ -476,6 +445,38 @@ def _curve(by_hour: pd.DataFrame, treated: pd.Series, held: pd.Series, hours: in
 # --------------------------------------------------------------------------------------- live figures
 
 
+def _reports(read: Read, name: str) -> None:
+    rows = read("reports", campaign=name)
+    if rows.empty:
+        return
+    st.subheader("What came back")
+    noted = [name for name in words.REPORTS if name != "accepted"]
+    if not int(rows[noted].to_numpy().sum()):
+        st.markdown(
+            "No provider has reported anything about these messages yet. `reengage hooks` receives reports, and "
+            "archives of them can be a source of `reengage ingest`."
+        )
+        return
+    table(
+        ["Message", *words.REPORTS.values()],
+        [
+            [
+                _message(r.step, r.channel),
+                *(words.count(getattr(r, name)) for name in words.REPORTS),
+            ]
+            for r in rows.itertuples()
+        ],
+    )
+    st.caption(
+        "Accepted by the provider is not yet delivered. Mail programs that fetch every picture are counted apart from "
+        "people who open; a click counts as opened by a person."
+    )
+
+
+def _message(step: str, channel: str) -> str:
+    return words.step(step) if "." in step else f"{words.step(step)}, {words.channel(channel)}"
+
+
 def _open(read: Read, name: str, measured: pd.Series) -> None:
     sends = read("open_sends", campaign=name)
     st.subheader("Open right now")
@@ -489,7 +490,7 @@ def _open(read: Read, name: str, measured: pd.Series) -> None:
         [states[state], words.channel(channel), words.count(part["sends"].sum()), words.age(now - part["since"].min())]
         for (state, channel), part in sends[sends["state"] != "unknown"].groupby(["state", "channel"])
     ]
-    _table(["State", "Channel", "Messages", "Oldest"], rows)
+    table(["State", "Channel", "Messages", "Oldest"], rows)
     if doubtful.empty:
         st.markdown("Nothing is in doubt.")
         return
@@ -500,7 +501,7 @@ def _open(read: Read, name: str, measured: pd.Series) -> None:
     )
     ages = [(now - since).total_seconds() / 3600 for since in doubtful["since"]]
     bands = doubtful.assign(band=[next(n for n, (most, _) in enumerate(_BANDS) if age < most) for age in ages])
-    _table(
+    table(
         ["In doubt for", "Channel", "Messages", "Oldest since"],
         [
             [
@@ -535,7 +536,7 @@ def _audiences(read: Read, name: str) -> None:
     if rows.empty:
         return
     st.subheader("Ad audiences")
-    _table(
+    table(
         ["Platform", "Audience", "People in it", "Still to add", "Still to remove"],
         [
             [
@@ -561,7 +562,7 @@ def _gate(read: Read, measured: pd.Series) -> None:
         st.markdown("The newest delivery of every source was taken in." if (loads["state"] == "merged").all() else "")
     else:
         st.error(f"Deliveries held back: {len(held)}. Campaigns that read them do not send until they are released.")
-    _table(
+    table(
         ["Source", "Delivers", "State", "As of", "Lines", "Taken", "Known before", "Set aside", "Waiting", "Checks"],
         [
             [
@@ -575,7 +576,7 @@ def _gate(read: Read, measured: pd.Series) -> None:
     )  # fmt: skip
     broken = read("checks")
     if not broken.empty:
-        _table(
+        table(
             ["Broken expectation", "Source", "Column", "Seen", "Expected", "Weight"],
             [
                 [
@@ -603,20 +604,6 @@ def _checks(row: Any) -> str:
 
 
 # ---------------------------------------------------------------------------------------- small words
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> None:
-    """A plain HTML table: it prints, and a screen reader reads it."""
-    if rows:
-        frame = pd.DataFrame([row[1:] for row in rows], columns=columns[1:], index=[_plain(row[0]) for row in rows])
-        frame = frame.map(_plain)
-        frame.index.name = columns[0]
-        st.table(frame, border="horizontal")
-
-
-def _plain(text: str) -> str:
-    """Names come from files; a table cell must not read them as markup."""
-    return "".join(f"\\{mark}" if mark in "\\`*_[]$<" else mark for mark in text)
 
 
 def _rate(successes: float, n: float) -> str:

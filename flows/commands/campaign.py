@@ -15,7 +15,7 @@ _LISTED = (
     "campaign", "state", "segment", "cadence", "channels", "platforms", "steps", "holdout", "period", "description",
 )  # fmt: skip
 
-FIRST_FILES = {
+LETTER = {
     "campaign.yaml": """\
 {schema}
 description: Say in one sentence whom this wins back and how.
@@ -48,6 +48,36 @@ goal: {{event: purchase}}
 </html>
 """,
 }
+RETARGETS = {
+    "campaign.yaml": """\
+{schema}
+description: Say in one sentence whom this writes to again and how.
+
+segment: {segment}
+ads: []                      # ids of your ads; none: every ad that has a bot
+cadence: every 5 minutes
+purpose: retargeting
+channels:
+  - {{name: whatsapp, consent: [express, inquiry]}}   # opening a conversation with us is an inquiry, which expires
+
+retargeting:
+  when_ad_paused: false      # true: also while the ad is paused
+  after_free_window: false   # true: also when the free window is over, at WhatsApp's regular price
+
+steps:                       # up to three, each counted from the customer's last message
+  - send_after: 12h
+    messages:
+      whatsapp:
+        file: first.txt      # what the approved template says, for people who read this folder and for test-send
+        template: {{name: name_of_your_approved_template, language: en}}
+
+quiet_hours: {{start: "21:00", end: "08:00"}}
+holdout: 0.1                 # share of people who are never written to, so that lift can be measured
+""",
+    "first.txt": """\
+Hello, you asked us something a while ago. Shall we go on? Write STOP and we will not write again.
+""",
+}
 
 
 @app.command()
@@ -63,12 +93,12 @@ def new(
     work = workspace(context)
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
         raise ConfigError(Problem(name, "a campaign's name is lower case letters, digits and _, at most 63"))
-    work.queries[f"segments/{segment}"]  # raises, naming it, when there is no such segment
+    query = work.queries[f"segments/{segment}"]  # raises, naming it, when there is no such segment
     folder = work.settings.folder("campaigns") / name
     if folder.exists():
         raise ConfigError(Problem(str(folder), "exists already"))
     folder.mkdir(parents=True)
-    for file, text in FIRST_FILES.items():
+    for file, text in (RETARGETS if "ads" in query.params else LETTER).items():
         shown = text.format(schema=schema_comment(folder), segment=segment) if file == "campaign.yaml" else text
         (folder / file).write_text(shown, "utf-8")
     console.print(f"wrote {folder}")
@@ -133,7 +163,7 @@ def show(
             "meaning": declared.meaning,
         }
         for param, declared in query.params.items()
-        if param not in ("as_of", "time_zone")
+        if param not in ("as_of", "time_zone", "ads")
     ]
     columns = ["parameter", "value", "default", "set_in", "meaning"]
     title = f"{name}: {campaign.description}"

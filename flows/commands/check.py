@@ -12,7 +12,8 @@ def check(context: typer.Context, json: Json = False) -> None:
     from tasks.rules.errors import ConfigError
     from tasks.store.review import review
 
-    answer = review(workspace(context))
+    work = workspace(context)
+    answer = review(work)
     if json:
         rows = [{"where": problem.where, "what": problem.what} for problem in answer.problems]
         show_rows(rows, ["where", "what"], json=True, all_rows=True, arguments=answer.read)
@@ -23,3 +24,6 @@ def check(context: typer.Context, json: Json = False) -> None:
         raise ConfigError(*answer.problems)
     read = ", ".join(f"{what} {count:,}" for what, count in answer.read.items() if what not in ("settings", "messages"))
     console.print(f"nothing to fix: {read}")
+    for entry in work.settings.pipeline.sensitive:
+        if entry.shown_because:
+            console.print(f"segments see {entry.what}, because: {entry.shown_because}", markup=False)

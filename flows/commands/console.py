@@ -52,9 +52,9 @@ def show_rows(
     total = len(rows) if count is None else count
     if json:
         answer = {
-            "arguments": {name: plain(value) for name, value in (arguments or {}).items()},
+            "arguments": plain(arguments or {}),
             "count": total,
-            "rows": [{name: plain(row.get(name)) for name in columns} for row in shown],
+            "rows": [{name: plain(row.get(name), name) for name in columns} for row in shown],
         }
         typer.echo(json_module.dumps(answer, ensure_ascii=False))
         return
@@ -62,14 +62,16 @@ def show_rows(
     for name in columns:
         table.add_column(name.replace("_", " "))
     for row in shown:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
+        table.add_row(*(_cell(row.get(name), name) for name in columns))
     console.print(table)
     if total > len(shown):
         console.print(f"{total - len(shown):,} more; --json --all prints every row")
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON carries it: instants in UTC, money and ids as text."""
+def plain(value: Any, name: str = "") -> Any:
+    """A value as JSON carries it: instants in UTC, money and ids as text. What is an id shows in its `name`."""
+    if _is_id(value, name):
+        return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
     if isinstance(value, Decimal):
@@ -77,15 +79,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [plain(inner, name) for inner in value]
     return value
 
 
-def _cell(value: Any) -> str:
+def _is_id(value: Any, name: str) -> bool:
+    return isinstance(value, int) and name.endswith(("_id", "_ids"))
+
+
+def _cell(value: Any, name: str = "") -> str:
     if value is None:
         return ""
+    if _is_id(value, name):
+        return str(value)  # it is typed again, so it has no thousands commas
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from prefect import Flow
 
     from flows.server import Child
-    from tasks.sources.sample import Delivered
+    from tasks.sources.sample.shop import Delivered, SampleShop
     from tasks.store.workspace import Workspace
 
 DATABASE = "demo"
 SHOP = CHECKOUT / "config" / "examples" / "shop"
 # A simulated day, from midnight in the shop's zone: the campaigns run at six, the shop delivers its files at half past
 # seven, the first messages may leave at eight. So who bought since the last delivery is planned for and not written to.
+# Whatever campaign is due again by then runs on what was delivered.
 RUN = timedelta(hours=6)
 DELIVERY = timedelta(hours=7, minutes=30)
 DAY = timedelta(days=1)
@@ -46,16 +47,18 @@ def demo(
 ) -> None:
     """Play the main job on a made-up shop: load, choose, plan, deliver to the outbox, evaluate; then where to look."""
     from flows.commands import summary
+    from tasks.sources.sample.shop import SampleShop
 
     began = time.monotonic()
     console.print(f"[bold]A made-up shop of {customers:,} customers, {days} simulated days[/bold]\n")
     with contextlib.ExitStack() as ending:
-        play = Play(open_workspace(), customers=customers, seed=seed)
+        work = open_workspace()
+        play = Play(work, SampleShop(work.settings.home / "shop", customers=customers, seed=seed))
         play.make_database()
         play.start_server(ending)
         from flows.story import using
 
-        ending.enter_context(using(play.work))
+        ending.enter_context(using(work))
         play.write_history()
         play.load_history()
         for day in range(days):
@@ -64,7 +67,7 @@ def demo(
         with stage("stopping the Prefect server") as done:
             ending.close()
             done("it keeps the runs, `reengage up` shows them")
-        summary.show(play.work, play.ends_at(days), hours=max(days - 1, 1) * 24, seconds=time.monotonic() - began)
+        summary.show(work, play.ends_at(days), hours=max(days - 1, 1) * 24, seconds=time.monotonic() - began)
 
 
 def open_workspace(database: str = DATABASE, **given: Any) -> Workspace:
@@ -90,12 +93,12 @@ def open_workspace(database: str = DATABASE, **given: Any) -> Workspace:
 class Play:
     """One performance: the shop writes files, the flows run on them, and the shop reacts to what was sent."""
 
-    def __init__(self, work: Workspace, *, customers: int, seed: int, port: int = 0) -> None:
+    def __init__(self, work: Workspace, shop: SampleShop, *, port: int = 0) -> None:
         """`port` is that of a Prefect server which this process talks to already; without one no flow run is made."""
-        from tasks.sources.sample import OPENS_AT, SampleShop
+        from tasks.sources.sample.scenery import OPENS_AT
 
         self.work = work
-        self.shop = SampleShop(work.settings.home / "shop", customers=customers, seed=seed)
+        self.shop = shop
         self._opens_at = OPENS_AT
         self._written_until = OPENS_AT
         self._server: Child | None = None
@@ -155,8 +158,7 @@ class Play:
 
     def play(self, day: int, *, through_prefect: bool) -> None:
         """One simulated day: the campaigns' run, the shop's delivery, and whatever is due until midnight."""
-        from flows import dispatch, evaluate, ingest, reengage, tick
-        from tasks import start
+        from flows import dispatch, evaluate, ingest, tick
 
         midnight = self._opens_at + day * DAY
         title = midnight.astimezone(self.work.settings.business_zone).strftime("%A %-d %B")
@@ -167,9 +169,10 @@ class Play:
             if through_prefect and self._port:
                 counts = self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
             else:
-                counts = [reengage.reengage.fn(name, as_of=at) for name in start.due(self.work, at).slots]
+                counts = self._run_due(at)
             self._write_files(midnight + DELIVERY)
             self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + DELIVERY)
+            counts += self._run_due(midnight + DELIVERY)
             self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
             if through_prefect:
                 self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)
@@ -202,11 +205,19 @@ class Play:
         deployments.register_one(reengage.reengage)
 
     def _write_files(self, until: datetime) -> None:
-        self.shop.write_day(self._written_until, until, self._delivered())
+        delivered = self._delivered()
+        self.shop.write_day(self._written_until, until, delivered)
+        self.shop.write_talks(self._written_until, until, delivered)
         self._written_until = until
 
+    def _run_due(self, at: datetime) -> list[dict[str, Any]]:
+        from flows.reengage import reengage
+        from tasks import start
+
+        return [reengage.fn(name, as_of=at) for name in start.due(self.work, at).slots]
+
     def _delivered(self) -> list[Delivered]:
-        from tasks.sources.sample import Delivered
+        from tasks.sources.sample.shop import Delivered
 
         with self.work.database.transaction() as connection:
             rows = connection.execute(self.work.queries["ledger/outbox_delivered"]()).all()

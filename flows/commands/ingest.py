@@ -12,7 +12,9 @@ _COLUMNS = (
     "load_id", "source", "entity", "object", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked",
     "erased", "reason",
 )  # fmt: skip
-_SHOWN = ("load_id", "source", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked", "erased")
+# What fits 80 columns; a load that is not merged is told below the table.
+_SHOWN = ("load_id", "source", "lines_in", "accepted")
+_SHOWN_WHERE_ANY = ("duplicate", "quarantined", "parked", "erased")
 
 
 def ingest(
@@ -27,22 +29,29 @@ def ingest(
 ) -> None:
     """Bring in what is new of the sources: land it, let the gate judge it, merge what passes."""
     from tasks import pull  # Prefect and the database are not needed to print help
+    from tasks.step import going_on
     from tasks.store import mode
 
     work = workspace(context)
-    given = {"sources": sources or [], "as_of": work.instant(as_of), "release": release}
+    given = {"sources": sources or [], "as_of": work.instant(as_of), "release": release and str(release)}
+    failures: list[str] = []
     if release is not None:
         loads = [pull.release(work, release)]
     else:
         names = pull.in_order(work, sources or [])
         at = mode.clock(work, work.instant(as_of), decides=False)
         loads = []
+        if not sources:
+            with going_on(pull.RECEIVED_WAIT, failures):
+                loads += pull.received(work, at)
         for name in names:
             with console.status(f"{name} ...") if not json else errors.status(f"{name} ..."):
                 loads += pull.source(work, name, at)
+        with going_on(pull.MILESTONES_WAIT, failures):
+            pull.derive(work)
     rows = [{**load.row(), "object": load.object.rpartition("/")[2]} for load in loads]
     if json or rows:
-        columns = _COLUMNS if json else _SHOWN
+        columns = _COLUMNS if json else (*_SHOWN, *(name for name in _SHOWN_WHERE_ANY if any(r[name] for r in rows)))
         show_rows(rows, columns, json=json, all_rows=all_rows or not json, arguments=given)
     else:
         console.print("nothing new" if work.sources else f"no sources in {work.settings.folder('sources')}")
@@ -54,6 +63,8 @@ def ingest(
             console.print(
                 "Campaigns that read it wait. Mend the source and ingest again, or: reengage ingest --release LOAD"
             )
+    for failure in failures:
+        errors.print(failure, markup=False)
     # Released is what was asked for, also where there was nothing to merge.
-    if release is None and any(load.state != "merged" for load in loads):
+    if failures or (release is None and any(load.state != "merged" for load in loads)):
         raise typer.Exit(1)

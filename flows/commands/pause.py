@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from config.errors import ConfigError, Problem
 from flows.commands.console import console, workspace
 
 Which = Annotated[str | None, typer.Argument(help="The campaign; everything when left out.")]
@@ -18,9 +19,32 @@ def pause(context: typer.Context, campaign: Which = None, reason: Why = None) ->
     _switch(context, campaign, "paused", reason)
 
 
-def resume(context: typer.Context, campaign: Which = None, reason: Why = None) -> None:
+def resume(
+    context: typer.Context,
+    campaign: Which = None,
+    reason: Why = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Call this provider again although it asked to be left alone; switch nothing.")
+    ] = None,
+) -> None:
     """Let a paused campaign go on, or lift the pause of everything (campaigns paused by name stay paused)."""
-    _switch(context, campaign, "active", reason)
+    if provider is None:
+        _switch(context, campaign, "active", reason)
+    elif campaign is not None or reason is not None:
+        raise typer.BadParameter("a rest has no campaign and no reason", param_hint="--provider")
+    else:
+        _call_again(context, provider)
+
+
+def _call_again(context: typer.Context, provider: str) -> None:
+    work = workspace(context)
+    with work.database.transaction() as connection:
+        lifted = connection.execute(work.queries["ledger/rest_lift"](provider=provider)).one_or_none()
+        resting = [row.provider for row in connection.execute(work.queries["ledger/rests"]()) if row.is_resting]
+    if lifted is None:
+        left = f"; resting: {', '.join(sorted(resting))}" if resting else "; nobody does"
+        raise ConfigError(Problem(provider, f"does not rest{left}"))
+    console.print(f"{provider} is called again by the next dispatch, with one message first")
 
 
 def _switch(

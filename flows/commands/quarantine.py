@@ -82,7 +82,7 @@ def replay(
     every: Annotated[bool, typer.Option("--every", help="Every line in quarantine.")] = False,
     corrected: Annotated[
         Path | None,
-        typer.Option(help='JSON Lines with corrected values: {"quarantine_id": 7, "amount": "12.50"}.'),
+        typer.Option(help='JSON Lines with corrected values: {"quarantine_id": "7", "amount": "12.50"}.'),
     ] = None,
     as_of: AsOf = None,
     json: Json = False,
@@ -91,6 +91,7 @@ def replay(
 
     Lines are judged as of their own load, or --as-of when that is later. The state becomes that of a clean first load.
     """
+    from config.sources import FileSource, SqlSource
     from tasks.sources.mapping import Mapper
     from tasks.store import quarantine
 
@@ -103,7 +104,8 @@ def replay(
     moment = work.instant(as_of)
 
     def renew(name: str, fields: Mapping[str, str | None]) -> Mapping[str, str | None]:
-        return Mapper.again(work.sources[name], fields) if name in work.sources else fields
+        source = work.sources.get(name)
+        return Mapper.again(source, fields) if isinstance(source, FileSource | SqlSource) else fields
 
     with work.database.transaction() as connection:
         answers = quarantine.replay(
@@ -120,7 +122,7 @@ def replay(
         {
             "source": answer.source,
             "load_id": answer.load_id,
-            "replayed_as": answer.again,
+            "replayed_as": str(answer.again),
             "lines": answer.counts.lines_in,
             **{name: getattr(answer.counts, name) for name in _COUNTED[4:]},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import timedelta
 from typing import Annotated
 from uuid import uuid4
 
@@ -13,7 +15,13 @@ from flows.commands.console import AsOf, console, workspace
 def send_test(
     context: typer.Context,
     campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
-    to: Annotated[str, typer.Option(help="Where to: an address listed in REENGAGE_TEST_RECIPIENTS.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="An entry of REENGAGE_TEST_RECIPIENTS: an email, a number, apns:TOKEN, fcm:TOKEN, "
+            "webpush:SUBSCRIPTION, or customer:ID for that person's own addresses and newest device."
+        ),
+    ],
     step: Annotated[int | None, typer.Option(help="One step; all of them when left out.")] = None,
     channel: Annotated[str | None, typer.Option(help="One channel; all of them when left out.")] = None,
     customer: Annotated[
@@ -21,44 +29,57 @@ def send_test(
     ] = None,
     as_of: AsOf = None,
 ) -> None:
-    """Render one or all steps and send them to an allow-listed address, outside ledger and evaluation."""
-    from config.errors import ConfigError, Problem
+    """Render one or all steps and send them to whom the list of testers names, outside ledger and evaluation."""
+    from config.providers import OUTBOX
     from tasks.channels.base import OutgoingMessage
-    from tasks.channels.factory import OUTBOX, open_sender
+    from tasks.channels.factory import open_sender, providers
+    from tasks.rules.words import reason
     from tasks.store.mode import clock, peek
-    from tasks.store.rehearsal import rehearse, variant_shown
+    from tasks.store.rehearsal import rehearse, variant_shown, ways
 
     work = workspace(context)
-    allowed = {address.strip().lower() for address in work.settings.test_recipients}
-    if to.strip().lower() not in allowed:
-        raise ConfigError(Problem("--to", "is not in REENGAGE_TEST_RECIPIENTS; add it there first"))
     moment = clock(work, work.instant(as_of), writes=False)
-    rehearsed = rehearse(work, work.campaign(campaign), moment, customer_id=customer, step=step, channel=channel)
+    found = work.campaign(campaign)
+    reached = ways(work, to, moment, found.purpose)
+    rehearsed = rehearse(work, found, moment, customer_id=customer, step=step, channel=channel)
     with work.database.transaction() as connection:
         mode = peek(work, connection)
-    sender = open_sender(work, OUTBOX, mode=mode)
-    try:
+    delivers = providers(work, mode)
+    with contextlib.ExitStack() as stack:
+        senders = {}
+        for name in {delivers.get(channel, OUTBOX) for channel in reached}:
+            senders[name] = open_sender(work, name, mode=mode)
+            stack.callback(senders[name].close)
         for message in rehearsed:
             content = message.content
             marked = {
                 name: f"[test] {text}" if name in ("subject", "title") else text
                 for name, text in content.fields.items()
             }
-            attempt = str(uuid4())
-            outgoing = OutgoingMessage(
-                attempt_id=attempt,
-                send_key=f"test-{attempt}",
-                channel=content.channel,
-                address=to.strip(),
-                decided_at=moment,
-                fields=marked,
-            )
-            receipt = sender.send([outgoing])[0]
             console.rule(
                 f"step {message.step} {content.channel} {variant_shown(message)}".strip(), align="left", style="dim"
             )
             for name, text in marked.items():
                 typer.echo(f"{name}: {text}")
-            console.print(f"{receipt.outcome} by the outbox", style="dim")
-    finally:
-        sender.close()
+            way = reached.get(content.channel)
+            if way is None:
+                console.print("not sent: --to names no way to be reached on this channel", style="dim")
+                continue
+            attempt = str(uuid4())
+            outgoing = OutgoingMessage(
+                attempt_id=attempt,
+                send_key=f"test-{attempt}",
+                channel=content.channel,
+                address=way.address,
+                platform=way.platform,
+                decided_at=moment,
+                fields=marked,
+                campaign=campaign,
+                deliver_by=moment + timedelta(days=1),
+                purpose=found.purpose,
+            )
+            provider = delivers.get(content.channel, OUTBOX)
+            receipt = senders[provider].send([outgoing])[0]
+            by = "the outbox" if provider == OUTBOX else provider
+            told = f" ({reason(receipt.reason)})" if receipt.reason else ""
+            console.print(f"{receipt.outcome} by {by}{told}", style="dim")

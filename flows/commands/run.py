@@ -11,10 +11,12 @@ from flows.commands.console import All, AsOf, Json, console, show_rows, workspac
 
 if TYPE_CHECKING:
     from config.campaign import Campaign
+    from tasks.store.planning import Cost
     from tasks.store.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.", metavar="CAMPAIGN")]
 COLUMNS = ("what", "step", "channel", "reason", "people", "new")
+COST_COLUMNS = ("cost", "currency")
 
 
 def run(
@@ -29,7 +31,7 @@ def run(
     from flows.story import using
     from tasks import send
     from tasks.rules.errors import Superseded
-    from tasks.store import mode
+    from tasks.store import mode, runs
 
     work = workspace(context)
     moment = work.instant(as_of)
@@ -38,16 +40,17 @@ def run(
         return
     found = work.campaign(campaign)
     at = mode.clock(work, moment)
-    sent = None
+    sent, superseded = None, []
     try:
         with using(work):
             if moment is not None:
                 # Simulated: what was due since the last run leaves first, as the dispatches in between would have
-                # sent it; nothing leaves before the run that decided it.
-                earlier = send.due(work, at, campaign)
+                # sent it; nothing leaves before the run that decided it, and nothing for a run that comes too late.
+                earlier = None if runs.is_late(work, "reengage", found, at) else send.due(work, at, campaign)
                 counts = story.fn(campaign, as_of=at)
                 sent = send.due(work, at, campaign)
-                sent.counts += earlier.counts
+                if earlier:
+                    sent.counts += earlier.counts
             else:
                 counts = story.fn(campaign)
                 sent = send.due(work, None, campaign)
@@ -55,8 +58,12 @@ def run(
         if not json:
             console.print(str(why), markup=False)
             return
-        counts = {}
-    rows = [*_counted(counts), *({"what": "dispatch", "reason": name, "people": n} for name, n in _sent(sent))]
+        counts, superseded = {}, [{"what": "superseded", "reason": str(why)}]
+    rows = [
+        *superseded,
+        *_counted(counts),
+        *({"what": "dispatch", "reason": name, "people": n} for name, n in _sent(sent)),
+    ]
     title = f"{found.name} as of {at:%Y-%m-%d %H:%M} UTC"
     show_rows(
         rows,
@@ -75,13 +82,16 @@ def plan(context: typer.Context, campaign: Name, as_of: AsOf = None, json: Json 
 
 
 def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, json: bool, all_rows: bool) -> None:
+    from tasks.channels import factory
     from tasks.plan import templates
-    from tasks.store import audiences, choosing, planning, runs
+    from tasks.store import audiences, choosing, planning, prices, runs
 
     versions = templates(work, campaign).versions()
     with runs.rehearse(work, campaign, as_of) as (rehearsal, connection):
+        prices.refresh(work, connection)
         chosen = choosing.choose(rehearsal, connection)
-        planned = planning.plan(rehearsal, connection, versions)
+        planned = planning.plan(rehearsal, connection, versions, factory.providers(work, rehearsal.mode))
+        costs = planning.costs(rehearsal, connection)
         may_add = chosen.standing.is_on and not chosen.standing.is_held
         pending = audiences.desire(work, connection, campaign, rehearsal.as_of, may_add=may_add)
     rows = _counted({"choose": chosen.counts()})
@@ -90,6 +100,7 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
         rows.append({**row, "what": what, "new": row["changed"]})
     if campaign.voucher:
         rows.append({"what": "voucher", "reason": campaign.voucher.code, "people": planned.states.get("planned", 0)})
+    rows += map(_cost, costs)
     for audience in pending:
         rows += [
             {"what": f"audience {verb}", "channel": audience.platform, "people": people}
@@ -99,7 +110,7 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
     at = rehearsal.as_of
     show_rows(
         rows,
-        COLUMNS,
+        (*COLUMNS, *COST_COLUMNS) if costs or json else COLUMNS,
         title=f"{campaign.name} as of {at:%Y-%m-%d %H:%M} UTC; nothing was stored",
         json=json,
         all_rows=all_rows,
@@ -107,11 +118,26 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
     )
 
 
+def _cost(row: Cost) -> dict[str, Any]:
+    """What planned WhatsApp messages would cost, of one step and currency; without a price there is no amount."""
+    why = {
+        "free": "free",
+        "charged": "billable, at an example price" if row.is_example else "billable",
+        "no_price": f"billable, no price: {row.country or 'country not known'}",
+        "outside_free_window": "not sent: outside the free window",
+    }[row.standing]
+    return {
+        "what": "cost", "step": row.step, "channel": "whatsapp", "reason": why, "people": row.people,
+        "cost": row.cost, "currency": row.currency,
+    }  # fmt: skip
+
+
 def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
     """The counts of a run as rows."""
     chosen, rows = counts.get("choose", {}), []
     if chosen:
-        rows.append({"what": "campaign", "reason": chosen["standing"]})
+        standing = chosen["standing"]
+        rows.append({"what": "campaign", "reason": "held (data gate)" if standing == "held" else standing})
         rows.append({"what": "found", "people": chosen["found"]})
         rows.append({"what": "enrol", "reason": "treated", "people": chosen["enrolled"] - chosen["holdout"]})
         rows.append({"what": "enrol", "reason": "holdout", "people": chosen["holdout"]})

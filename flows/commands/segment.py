@@ -156,11 +156,11 @@ def preview(
     all_rows: All = False,
 ) -> None:
     """Count who a segment finds and show some of them; nothing is stored, any moment may be asked about."""
-    from tasks.store import segments
+    from tasks.store import mode, segments
 
     work = workspace(context)
     params = _params(param or [])
-    moment = work.instant(as_of) or work.database.now()
+    moment = mode.clock(work, work.instant(as_of), writes=False)
     found = segments.preview(work, name, params, moment, limit=None if all_rows else limit)
     columns = list(work.queries[f"segments/{name}"].returns)
     arguments = {"segment": name, "as_of": moment, "params": params, "limit": limit}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from config.campaign import QUALIFIED, Campaign
 from config.settings import CHECKOUT
 from dashboards import words
 from flows.commands.console import console
@@ -26,29 +27,35 @@ MOST_REASONS = 6
 
 
 def show(work: Workspace, until: datetime, *, hours: int, seconds: float) -> None:
-    """Print the summary of every campaign as evaluated at `until`, lift within `hours`, and how to go on."""
+    """Print the summary of every campaign that enrolled anybody, as evaluated at `until`, and how to go on.
+
+    Lift is that within `hours`.
+    """
     with work.database.transaction() as connection:
 
         def read(name: str, **given: Any) -> Rows:
             return connection.execute(work.queries[f"dashboards/{name}"](**given)).all()
 
-        for campaign in work.campaigns:
+        awake = [row.campaign for row in read("campaigns") if row.campaign in work.campaigns]
+        for campaign in awake:
             console.print(f"\n[bold]{words.title(campaign)}[/bold], up to {_day(work, until)}")
             _people(read, campaign)
-            _lift(read, campaign, hours)
+            if work.campaigns[campaign].retargeting:
+                _retargets(read("retargets", campaign=campaign))
+            _lift(read, work.campaigns[campaign], hours)
             _credited(read, campaign)
             _audiences(read, campaign)
         in_doubt = sum(
-            row.sends for campaign in work.campaigns for row in read("open_sends", campaign=campaign)
-            if row.state == "unknown"
-        )  # fmt: skip
-        someone = _someone(connection)
+            row.sends for campaign in awake for row in read("open_sends", campaign=campaign) if row.state == "unknown"
+        )
+        campaign = next(iter(awake or work.campaigns), "CAMPAIGN")
+        someone = _someone(connection, campaign)
         lines = connection.execute(work.queries["evaluation/lines"]()).one()
     console.print(
         f"\n  In doubt {in_doubt:,} · {lines.quarantined:,} of {lines.lines_in:,} lines set aside by the data gate · "
         f"took {seconds:.0f} seconds"
     )
-    _how_to_go_on(work, someone, until)
+    _how_to_go_on(work, campaign, someone, until)
 
 
 def _people(read: Read, campaign: str) -> None:
@@ -76,13 +83,23 @@ def _people(read: Read, campaign: str) -> None:
     _line(standing["holdout"], "held out, to measure what the messages do")
 
 
-def _lift(read: Read, campaign: str, hours: int) -> None:
-    arms = {row.arm: row for row in read("arms", campaign=campaign, hours=hours)}
+def _retargets(rows: Rows) -> None:
+    """Each counts what came before the next one left."""
+    if rows:
+        console.print("\n  What each retarget brought")
+    for row in rows:
+        followed = f"{row.answered:,} answered, {row.qualified:,} qualified"
+        console.print(f"    {words.order(row.retarget)} {row.leads:>6,} leads: {followed}")
+
+
+def _lift(read: Read, campaign: Campaign, hours: int) -> None:
+    arms = {row.arm: row for row in read("arms", campaign=campaign.name, hours=hours)}
     treated, held_out = arms.get("treated"), arms.get("holdout")
     if not treated or not held_out or not treated.people or not held_out.people:
         console.print(f"\n  Nobody is {hours} hours past enrolment in both groups yet, so there is nothing to compare.")
         return
-    console.print(f"\n  Came back within {hours} hours of being enrolled")
+    what = "Qualified" if campaign.goal.event == QUALIFIED else "Came back"
+    console.print(f"\n  {what} within {hours} hours of being enrolled")
     for name, arm in (("treated", treated), ("held out", held_out)):
         share = words.percent(float(arm.conversions) / float(arm.people))
         console.print(f"    {name:<9} {share:>7}   ({int(arm.conversions):,} of {int(arm.people):,})")
@@ -124,11 +141,10 @@ def _day(work: Workspace, moment: datetime) -> str:
     return moment.astimezone(work.settings.business_zone).strftime("%-d %B %Y, %H:%M")
 
 
-def _how_to_go_on(work: Workspace, someone: str | None, until: datetime) -> None:
+def _how_to_go_on(work: Workspace, campaign: str, someone: str | None, until: datetime) -> None:
     folder = work.settings.config.resolve()
     shown = folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder
     program = "reengage" if shutil.which("reengage") else os.path.relpath(sys.argv[0])
-    campaign = next(iter(work.campaigns), "CAMPAIGN")
     console.print("\n  Where to look next (all of this stays until the next demo)")
     for command, what in (
         ("up", "the dashboard, and every flow run in Prefect"),
@@ -146,9 +162,12 @@ def _how_to_go_on(work: Workspace, someone: str | None, until: datetime) -> None
             console.print(f"        {what}", style="dim")
 
 
-def _someone(connection: sa.Connection) -> str | None:
+def _someone(connection: sa.Connection, campaign: str) -> str | None:
     """A person whose case is worth a look: one who could not be written to."""
-    decisions = sa.table("decisions", sa.column("customer_id"), sa.column("state"), schema="campaign")
+    columns = (sa.column("customer_id"), sa.column("state"), sa.column("campaign"))
+    decisions = sa.table("decisions", *columns, schema="campaign")
     return connection.execute(
-        sa.select(sa.func.min(decisions.c.customer_id)).where(decisions.c.state == "suppressed")
+        sa.select(sa.func.min(decisions.c.customer_id)).where(
+            decisions.c.state == "suppressed", decisions.c.campaign == campaign
+        )
     ).scalar()

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from config.campaign import Campaign
 
 COLUMNS = ("episode", "step", "gate", "answer", "because")
+NOT_DELIVERED = "marketing_not_delivered"  # asked about WhatsApp only
 # The gates of one channel in the order they are asked; the answer names the first that did not open.
 CHANNEL_GATES = (
     ("consent", "no_consent", "no consent in force on a basis the campaign accepts here"),
     ("address", "no_address", "consent, but no address, number or active token that can be used"),
     ("not suppressed", "suppressed_address", "the address is on the do-not-write list"),
+    ("delivered there", NOT_DELIVERED, "WhatsApp delivers no marketing templates to that country"),
     ("zone known", "zone_unknown", "time zone unknown, so quiet hours cannot be kept"),
 )
 STATES = {
@@ -110,13 +112,15 @@ def _decision(enrolment: sa.Row[Any], row: sa.Row[Any]) -> list[dict[str, Any]]:
     for asked in row.gates:
         channel = asked["channel"]
         for gate, code, words in CHANNEL_GATES:
+            if code == NOT_DELIVERED and channel != "whatsapp":
+                continue
             if asked["answer"] == code:
                 rows.append(_row(enrolment, row.step, f"{channel}: {gate}", "no", words))
                 break
             detail = f"basis {asked['consent']}" if gate == "consent" else ""
             rows.append(_row(enrolment, row.step, f"{channel}: {gate}", "yes", detail))
     if row.channel:
-        rows.append(_row(enrolment, row.step, "channel", row.channel, "the first viable one in the campaign's order"))
+        rows.append(_row(enrolment, row.step, "channel", row.channel, _chosen(row)))
     if row.due_at:
         leaves = f"leaves from {_moment(row.not_before)} on, expires {_moment(row.expires_at)}"
         rows.append(_row(enrolment, row.step, "timing", "due", f"due {_moment(row.due_at)}; {leaves}"))
@@ -130,6 +134,21 @@ def _decision(enrolment: sa.Row[Any], row: sa.Row[Any]) -> list[dict[str, Any]]:
     because += f" (decided {_moment(row.decided_at)}" + (f" by run {row.run_id})" if row.run_id else ")")
     rows.append(_row(enrolment, row.step, "decision", row.state, because))
     return rows
+
+
+def _chosen(row: sa.Row[Any]) -> str:
+    """How the channel came to be the one: what providers refused before, else its place in the campaign's order."""
+    told = [f"{refused['channel']} refused: {refused['reason'] or 'refused'}" for refused in row.refused]
+    if any(refused["channel"] != row.channel for refused in row.refused):
+        return "; ".join([*told, f"next viable: {row.channel}"])
+    if told:
+        return "; ".join([*told, "no other is viable"])
+    if "." in row.step:
+        return "each viable channel has a step of its own"
+    viable = [asked["channel"] for asked in row.gates if asked["answer"] == "viable"]
+    if viable and viable[0] != row.channel:
+        return f"{viable[0]} was viable when this was planned and not any more; next viable: {row.channel}"
+    return "the first viable one in the campaign's order"
 
 
 def _not_enrolled(person: sa.Row[Any], campaign: Campaign) -> dict[str, Any]:

@@ -25,10 +25,14 @@ changed as (
     where
         purchases.order_id = linked.order_id
         and purchases.cancelled_by is distinct from linked.cancelled_by
-    returning purchases.customer_id
+    returning purchases.customer_id, purchases.purchased_at
 )
 
-insert into touched_customers (customer_id)
-select distinct customer_id
+insert into touched_customers as touched (customer_id, since)
+select
+    customer_id,
+    min(purchased_at)
 from changed
-on conflict (customer_id) do nothing
+group by customer_id
+on conflict (customer_id) do update
+set since = least(touched.since, excluded.since)

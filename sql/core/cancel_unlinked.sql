@@ -4,7 +4,7 @@ How many cancellations of a load point at no order we know.
 owner: engineering
 grain: one row
 params:
-  prefix: text nullable - how the source marks the number of a cancellation
+  prefixes: text[] - how the source marks the number of a cancellation
 returns:
   unlinked: bigint - accepted orders that cancel something unknown
 */
@@ -19,6 +19,12 @@ where
         (checked.cancels is not null and cancelled.order_id is null)
         or (
             checked.cancels is null
-            and (checked.amount < 0 or starts_with(checked.order_id, cast(:prefix as text)))
+            and (
+                checked.amount < 0
+                or exists (
+                    select from unnest(cast(:prefixes as text [])) as marked (prefix)
+                    where starts_with(checked.order_id, marked.prefix)
+                )
+            )
         )
     )

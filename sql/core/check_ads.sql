@@ -1,8 +1,8 @@
 /*
 Ads of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -61,7 +61,7 @@ from (
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
             raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
-        offset 0
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged

@@ -1,8 +1,8 @@
 /*
 Checkouts of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -20,7 +20,7 @@ select
     judged.first_name,
     judged.last_name,
     judged.status,
-    judged.failure_reason,
+    raw.without_emails(judged.failure_reason) as failure_reason,
     raw.money(judged.amount) as amount,
     judged.currency,
     judged.language,
@@ -99,8 +99,8 @@ from (
             raw.is_repeated(opened_at, cast(:zone as text))
             or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
-        offset 0
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged
 left join core.customers on judged.customer_id = customers.customer_id

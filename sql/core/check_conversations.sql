@@ -1,8 +1,8 @@
 /*
 Conversations of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -54,10 +54,19 @@ from (
             raw.instant_problem(
                 opened_at_text, opened_at, cast(:zone as text), cast(:latest as timestamptz), 'opened_at'
             ),
-            raw.not_in(milestone, '{lead,deep_conversation,qualified}', 'unknown_value', 'milestone'),
-            raw.instant_problem(
-                milestone_at_text, milestone_at, cast(:zone as text), cast(:latest as timestamptz), 'milestone_at'
-            ),
+            -- a source that tells no milestone leaves both empty; they are derived then
+            case
+                when milestone is not null
+                    then raw.not_in(milestone, '{lead,deep_conversation,qualified}', 'unknown_value', 'milestone')
+                when raw.trimmed(milestone_at_text) is not null then 'missing_value milestone'
+            end,
+            case
+                when milestone is not null
+                    then raw.instant_problem(
+                        milestone_at_text, milestone_at, cast(:zone as text), cast(:latest as timestamptz),
+                        'milestone_at'
+                    )
+            end,
             raw.instant_problem(
                 updated_at_text, updated_at, cast(:zone as text), cast(:latest as timestamptz), 'updated_at'
             )
@@ -91,8 +100,8 @@ from (
             or raw.is_repeated(milestone_at, cast(:zone as text))
             or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
-        offset 0
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged
 left join core.customers on judged.customer_id = customers.customer_id

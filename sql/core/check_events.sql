@@ -1,8 +1,8 @@
 /*
 Events of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -17,15 +17,18 @@ select
     judged.customer_id,
     judged.name,
     judged.occurred_at,
-    judged.properties,
+    raw.json_without_emails(judged.properties) as properties,
     case
         when problem is not null then 'quarantined'
-        when customers.customer_id is null then 'parked'
+        when customers.customer_id is null and aliases.alias_id is null then 'parked'
         else 'accepted'
     end as verdict,
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
-    case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
+    case
+        when judged.customer_id is not null
+            then customers.customer_id is not null or aliases.alias_id is not null
+    end as customer_known,
     coalesce(
         octet_length(judged.event_id) < octet_length(judged.event_id_text)
         or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
@@ -64,8 +67,9 @@ from (
             raw.read_json(properties) as properties,
             raw.is_repeated(occurred_at, cast(:zone as text)) as is_repeated
         from landing
-        offset 0
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged
 left join core.customers on judged.customer_id = customers.customer_id
+left join core.aliases on judged.customer_id = aliases.alias_id

@@ -1,8 +1,8 @@
 /*
 Purchases of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -77,7 +77,9 @@ from (
             customer_id as customer_id_text,
             raw.trimmed(customer_id) as customer_id,
             purchased_at as purchased_at_text,
-            raw.instant(purchased_at, cast(:zone as text), cast(:careful as boolean)) as purchased_at,
+            raw.sure_instant(
+                purchased_seeming, purchased_at, cast(:zone as text), cast(:careful as boolean)
+            ) as purchased_at,
             amount as amount_text,
             raw.number(amount) as amount,
             currency as currency_text,
@@ -92,15 +94,25 @@ from (
             updated_at as updated_at_text,
             case
                 when updated_at = purchased_at then null
-                else raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean))
+                else raw.sure_instant(updated_seeming, updated_at, cast(:zone as text), cast(:careful as boolean))
             end as updated_at_read,
             cancels as cancels_text,
             raw.trimmed(cancels) as cancels,
             raw.is_repeated(purchased_at, cast(:zone as text))
             or raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
-        from landing
-        offset 0
+        from (
+            select
+                *,
+                raw.seeming_instant(purchased_at, cast(:careful as boolean)) as purchased_seeming,
+                case
+                    when updated_at = purchased_at then null
+                    else raw.seeming_instant(updated_at, cast(:careful as boolean))
+                end as updated_seeming
+            from landing
+            offset bigint '0'
+        ) as seeming
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged
 left join core.customers on judged.customer_id = customers.customer_id

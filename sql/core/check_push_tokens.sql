@@ -1,8 +1,8 @@
 /*
 Push tokens of one load as they were landed, read line by line: typed values, and what is wrong with a line.
 
-The first finding in the order of the columns is its reason. `offset 0` keeps each value from being read again for
-every use of it.
+The first finding in the order of the columns is its reason. The offsets keep each value from being read again for
+every use of it; written as a bigint they are known to skip nothing, and the lines are read in parallel.
 
 owner: engineering
 grain: one row per landed line
@@ -21,12 +21,15 @@ select
     judged.updated_at,
     case
         when problem is not null then 'quarantined'
-        when customers.customer_id is null then 'parked'
+        when customers.customer_id is null and aliases.alias_id is null then 'parked'
         else 'accepted'
     end as verdict,
     split_part(problem, ' ', 1) as reason,
     nullif(split_part(problem, ' ', 2), '') as column_name,
-    case when judged.customer_id is not null then customers.customer_id is not null end as customer_known,
+    case
+        when judged.customer_id is not null
+            then customers.customer_id is not null or aliases.alias_id is not null
+    end as customer_known,
     coalesce(
         octet_length(judged.token_id) < octet_length(judged.token_id_text)
         or octet_length(judged.customer_id) < octet_length(judged.customer_id_text),
@@ -70,8 +73,9 @@ from (
             raw.instant(updated_at, cast(:zone as text), cast(:careful as boolean)) as updated_at,
             raw.is_repeated(updated_at, cast(:zone as text)) as is_repeated
         from landing
-        offset 0
+        offset bigint '0'
     ) as read_lines
-    offset 0
+    offset bigint '0'
 ) as judged
 left join core.customers on judged.customer_id = customers.customer_id
+left join core.aliases on judged.customer_id = aliases.alias_id

@@ -10,5 +10,7 @@ create temporary table derived_contacts (
     email_reason text,
     phone_e164 text,
     phone_reason text,
-    time_zones text [] not null
+    time_zones text [] not null,
+    legal_areas text [] not null,
+    phone_country text
 ) on commit drop

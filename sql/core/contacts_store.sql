@@ -13,6 +13,8 @@ set
     phone_e164 = derived.phone_e164,
     phone_reason = derived.phone_reason,
     time_zones = derived.time_zones,
+    legal_areas = derived.legal_areas,
+    phone_country = derived.phone_country,
     contact_derived_at = cast(:as_of as timestamptz)
 from derived_contacts as derived
 where customers.customer_id = derived.customer_id

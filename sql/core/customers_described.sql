@@ -1,10 +1,10 @@
 /*
-Customers a load describes, who may be the ones that guests turn out to be.
+Customers a load describes, also by versions that do not stand, who may be the ones that guests turn out to be.
 
 owner: engineering
-grain: one row per customer, into the temporary table described_customers
+grain: one row per line, into the temporary table described_customers
 */
 insert into described_customers (customer_id)
 select customer_id
 from checked
-where verdict = 'accepted'
+where verdict = 'accepted' or reason in ('older_version', 'conflicting_version')

@@ -6,14 +6,23 @@ The same days as core/cycle_refresh gives, without comparing them with what is t
 owner: engineering
 grain: one row per customer and purchase day
 */
-with counted_days as (
+with counted as (
     select
         customer_id,
-        cast(purchased_at at time zone (select business_zone from campaign.database) as date) as day,
-        min(purchased_at) as at
+        purchased_at as at,
+        cast(purchased_at at time zone (select business_zone from campaign.database) as date) as day
     from core.purchases
     where status = 'paid' and cancelled_by is null
-    group by 1, 2
+),
+
+-- sorted once, for the first purchase of a day and for all that follows
+counted_days as (
+    select distinct on (customer_id, day)
+        customer_id,
+        day,
+        at
+    from counted
+    order by customer_id, day, at
 ),
 
 numbered as (

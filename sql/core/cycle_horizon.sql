@@ -1,5 +1,5 @@
 /*
-The moment from which changes of purchase days may still be on their way: the start of the oldest open transaction.
+The moment from which changes of facts may still be on their way: the start of the oldest open transaction.
 
 Whatever is committed after this statement was marked at this moment or later, so a run that stores it and asks
 core/cycle_changed_since with it the next time misses no load that was under way. Where the server tells nobody

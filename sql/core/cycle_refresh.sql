@@ -1,23 +1,89 @@
 /*
 Bring the purchase days of the touched customers to what their purchases say now (A15).
 
-Reads the temporary table touched_customers (customer_id). Days are recomputed from the purchases and never
-incremented, so late rows, refunds, corrections and repeats need no rule of their own; only rows that differ are
-written, and whose days changed is remembered.
+Reads the temporary table touched_customers (customer_id, since). Days are recomputed from the purchases and never
+incremented, so late rows, refunds, corrections and repeats need no rule of their own; those before any purchase that
+changed stand, and the last of them says how many there were. Only rows that differ are written, and whose days changed
+is remembered.
 
 owner: engineering
 grain: one row
 returns:
   customers: bigint - people whose purchase days changed
 */
-with counted_days as (
+with touched as materialized (
+    select
+        touched_customers.customer_id,
+        place.zone,
+        -- a day earlier: a clock put back at midnight gives a later moment an earlier day
+        cast(touched_customers.since at time zone place.zone as date) - 1 as from_day
+    from touched_customers
+    cross join (select business_zone as zone from campaign.database limit 1) as place
+    order by touched_customers.customer_id
+),
+
+days_before as materialized (
+    select
+        touched.customer_id,
+        last_day.*
+    from touched
+    cross join lateral (
+        select
+            purchase_days.ctid as place,
+            purchase_days.day,
+            purchase_days.at,
+            purchase_days.number,
+            purchase_days.first_day,
+            purchase_days.next_day,
+            purchase_days.next_at
+        from core.purchase_days
+        where purchase_days.customer_id = touched.customer_id and purchase_days.day < touched.from_day
+        order by purchase_days.day desc
+        limit 1
+    ) as last_day
+),
+
+standing as (
+    select customer_id, place, day, at, number, first_day, next_day, next_at
+    from days_before
+    union all
+    select
+        purchase_days.customer_id,
+        purchase_days.ctid,
+        purchase_days.day,
+        purchase_days.at,
+        purchase_days.number,
+        purchase_days.first_day,
+        purchase_days.next_day,
+        purchase_days.next_at
+    from touched
+    left join days_before using (customer_id)
+    inner join core.purchase_days
+        on touched.customer_id = purchase_days.customer_id and touched.from_day <= purchase_days.day
+    -- a last day that no other follows says that there is nothing to look for
+    where days_before.customer_id is null or days_before.next_day is not null
+),
+
+counted_days as (
+    select customer_id, day, at, number, first_day
+    from days_before
+    union all
     select
         purchases.customer_id,
-        cast(purchases.purchased_at at time zone (select business_zone from campaign.database) as date) as day,
-        min(purchases.purchased_at) as at
-    from core.purchases
-    inner join touched_customers using (customer_id)
-    where purchases.status = 'paid' and purchases.cancelled_by is null
+        cast(purchases.purchased_at at time zone touched.zone as date) as day,
+        min(purchases.purchased_at),
+        null,
+        null
+    from touched
+    inner join core.purchases
+        on
+            touched.customer_id = purchases.customer_id
+            -- a bound for the index only: where a day begins is not the same in every zone
+            and purchases.purchased_at >= cast(touched.from_day - 1 as timestamp) at time zone touched.zone
+    where
+        purchases.status = 'paid'
+        and purchases.cancelled_by is null
+        and cast(purchases.purchased_at at time zone touched.zone as date) >= touched.from_day
     group by 1, 2
 ),
 
@@ -26,29 +92,29 @@ wanted as (
         customer_id,
         day,
         at,
-        cast(row_number() over later as integer) as number,
-        first_value(day) over later as first_day,
+        cast(coalesce(first_value(number) over later, 1) + row_number() over later - 1 as integer) as number,
+        coalesce(first_value(first_day) over later, first_value(day) over later) as first_day,
         lead(day) over later as next_day,
         lead(at) over later as next_at
     from counted_days
     window later as (partition by customer_id order by day)
 ),
 
-standing as (
-    select customer_id, day, at, number, first_day, next_day, next_at
-    from core.purchase_days
-    inner join touched_customers using (customer_id)
-),
-
 different as materialized (
     select
+        standing.place,
         coalesce(wanted.customer_id, standing.customer_id) as customer_id,
         coalesce(wanted.day, standing.day) as day,
         wanted.at,
         wanted.number,
         wanted.first_day,
         wanted.next_day,
-        wanted.next_at
+        wanted.next_at,
+        -- (a + b - 1) / b is a / b rounded up; a day has 86,400,000,000 microseconds
+        cast(wanted.day as timestamp) + interval '1 microsecond' * (
+            (cast(wanted.day - wanted.first_day as bigint) * 86400000000 + wanted.number - 2)
+            / nullif(wanted.number - 1, 0)
+        ) as expected_on
     from wanted
     full join standing using (customer_id, day)
     where
@@ -59,36 +125,27 @@ different as materialized (
 removed as (
     delete from core.purchase_days
     using different
-    where
-        different.number is null
-        and purchase_days.customer_id = different.customer_id
-        and purchase_days.day = different.day
+    where purchase_days.ctid = different.place and different.number is null
 ),
 
-written as (
-    insert into core.purchase_days (customer_id, day, number, first_day, at, next_day, next_at, expected_on)
-    select
-        customer_id,
-        day,
-        number,
-        first_day,
-        at,
-        next_day,
-        next_at,
-        -- (a + b - 1) / b is a / b rounded up; a day has 86,400,000,000 microseconds
-        cast(day as timestamp) + interval '1 microsecond' * (
-            (cast(day - first_day as bigint) * 86400000000 + number - 2) / nullif(number - 1, 0)
-        )
-    from different
-    where number is not null
-    on conflict (customer_id, day) do update
+changed as (
+    update core.purchase_days
     set
-        number = excluded.number,
-        first_day = excluded.first_day,
-        at = excluded.at,
-        next_day = excluded.next_day,
-        next_at = excluded.next_at,
-        expected_on = excluded.expected_on
+        number = different.number,
+        first_day = different.first_day,
+        at = different.at,
+        next_day = different.next_day,
+        next_at = different.next_at,
+        expected_on = different.expected_on
+    from different
+    where purchase_days.ctid = different.place and different.number is not null
+),
+
+added as (
+    insert into core.purchase_days (customer_id, day, number, first_day, at, next_day, next_at, expected_on)
+    select customer_id, day, number, first_day, at, next_day, next_at, expected_on
+    from different
+    where place is null
 ),
 
 remembered as (

@@ -22,4 +22,4 @@ where
     and not starts_with(customer_id, 'guest:')  -- described by their checkouts: core/guests_described
 group by customer_id
 order by customer_id
-on conflict (customer_id) do nothing
+on conflict do nothing

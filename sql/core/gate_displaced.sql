@@ -14,6 +14,15 @@ with displaced as (
             to_jsonb(stored)
             - cast('{key,stamp,content,load_id,cancelled_by,guest_id,is_bare,contact_derived_at}' as text [])
             - cast('{email_canonical,email_reason,phone_e164,phone_reason,time_zones}' as text [])
+            - cast('{legal_areas,phone_country}' as text [])
+            - cast('{keywords,is_derived,known_at,came_as,text_hmac}' as text [])
+            -- found by us, and found again
+            - case when to_jsonb(stored) ->> 'writer_id' is not null then 'conversation_id' else '' end
+            -- as it came
+            || case
+                when to_jsonb(stored) ->> 'came_as' is null then '{}'
+                else jsonb_build_object('customer_id', to_jsonb(stored) ->> 'came_as')
+            end
         ) as fields
     from checked as came
     inner join stored on came.key = stored.key

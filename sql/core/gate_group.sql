@@ -1,5 +1,6 @@
 /*
-Lines of one order made one order: amounts summed, items joined, the first line stands for it.
+Lines of one order made one order: amounts summed, items joined, the first line stands for it. The same lines in any
+sequence are the same order.
 
 One unreadable line quarantines its whole order, since the sum would be wrong. Who, currency, status and what is
 cancelled must agree.
@@ -34,11 +35,11 @@ with orders as (
 order_items as (
     select
         lines.order_id,
-        jsonb_agg(item.value order by lines.line_no, item.position) as items
+        jsonb_agg(item.value order by cast(item.value as text) collate "C") as items
     from lines
     cross join lateral jsonb_array_elements(
         case jsonb_typeof(lines.items) when 'array' then lines.items else jsonb_build_array(lines.items) end
-    ) with ordinality as item (value, position)
+    ) as item (value)
     where lines.order_id is not null and lines.items is not null
     group by lines.order_id
 ),

@@ -1,27 +1,33 @@
 /*
-A guest nobody has claimed is a customer, described by the newest checkout.
+A guest nobody has claimed is a customer, described by the newest of their checkouts; by the email alone when newer
+versions of all of them belong to somebody else.
 
 owner: engineering
 grain: one row per guest who is not an alias
 params:
   load_id: bigint - the load
 */
-with newest as (
-    select distinct on (checkouts.guest_id)
-        checkouts.guest_id,
-        checkouts.email,
+with touched as (
+    select
+        guest_id,
+        email_canonical
+    from core.guests
+    where
+        guest_id in (select came_as_guest.guest_id from came_as_guest)
+        and not exists (select from core.aliases where aliases.alias_id = guests.guest_id)
+),
+
+newest as (
+    select distinct on (touched.guest_id)
+        touched.guest_id,
+        coalesce(checkouts.email, touched.email_canonical) as email,
         checkouts.first_name,
         checkouts.last_name,
         checkouts.language,
         checkouts.country
-    from core.checkouts
-    inner join (
-        select distinct customer_id as guest_id
-        from checked
-        where verdict = 'accepted' and starts_with(customer_id, 'guest:')
-    ) as touched using (guest_id)
-    where not exists (select from core.aliases where aliases.alias_id = checkouts.guest_id)
-    order by checkouts.guest_id, checkouts.updated_at desc, checkouts.checkout_id desc
+    from touched
+    left join core.checkouts on touched.guest_id = checkouts.guest_id
+    order by touched.guest_id, checkouts.updated_at desc, checkouts.checkout_id desc
 )
 
 insert into core.customers (

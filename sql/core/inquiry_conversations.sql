@@ -1,5 +1,6 @@
 /*
-A WhatsApp conversation is an inquiry: it allows retargeting there for some days (A21).
+A WhatsApp conversation is an inquiry: it allows retargeting there for some days (A21). What a newer version changes is
+kept as it was (C23).
 
 owner: engineering
 grain: one row per conversation
@@ -7,24 +8,42 @@ params:
   days: int - how long an inquiry allows it
   load_id: bigint - the load
 */
+with told as (
+    select
+        'inquiry:conversation:' || conversations.conversation_id as consent_id,
+        conversations.customer_id,
+        'whatsapp' as channel,
+        'retargeting' as purpose,
+        'granted' as status,
+        'inquiry' as basis,
+        'conversation' as source,
+        conversations.opened_at as occurred_at,
+        conversations.opened_at + interval '1 day' * cast(:days as integer) as expires_at,
+        cast(:load_id as bigint) as load_id
+    from opened
+    inner join core.conversations using (conversation_id)
+    where lower(conversations.channel) = 'whatsapp'
+),
+
+replaced as (
+    insert into core.replaced_consents
+    select
+        clock_timestamp() as replaced_at,
+        consents.*
+    from told
+    inner join core.consents on told.consent_id = consents.consent_id
+    where
+        (consents.customer_id, consents.occurred_at, consents.expires_at)
+        is distinct from (told.customer_id, told.occurred_at, told.expires_at)
+)
+
 insert into core.consents (
     consent_id, customer_id, channel, purpose, status, basis, source, occurred_at, expires_at, load_id
 )
 select
-    'inquiry:conversation:' || conversations.conversation_id,
-    conversations.customer_id,
-    'whatsapp',
-    'retargeting',
-    'granted',
-    'inquiry',
-    'conversation',
-    conversations.opened_at,
-    conversations.opened_at + interval '1 day' * cast(:days as integer),
-    cast(:load_id as bigint)
-from checked
-inner join core.conversations using (conversation_id)
-where checked.verdict = 'accepted' and lower(conversations.channel) = 'whatsapp'
-order by 1
+    consent_id, customer_id, channel, purpose, status, basis, source, occurred_at, expires_at, load_id
+from told
+order by consent_id
 on conflict (consent_id) do update
 set
     customer_id = excluded.customer_id,

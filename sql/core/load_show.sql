@@ -22,9 +22,10 @@ returns:
   parked: bigint - lines that wait for their customer
   erased: bigint - lines of people who asked to be forgotten
   report: jsonb - orders, ignored columns and the like
+  provider: text nullable - whose reports they are; null for facts
 */
 select
     load_id, source, entity, object, incremental, as_of, state, reason, released_at, lines_in, accepted, duplicate,
-    quarantined, parked, erased, report
+    quarantined, parked, erased, report, options ->> 'provider' as provider
 from raw.loads
 where load_id = cast(:load_id as bigint)

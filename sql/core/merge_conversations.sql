@@ -45,4 +45,6 @@ set
     milestone = excluded.milestone,
     milestone_at = excluded.milestone_at,
     updated_at = excluded.updated_at,
+    is_derived = false,
+    came_as = null,
     load_id = excluded.load_id

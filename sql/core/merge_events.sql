@@ -30,4 +30,5 @@ set
     name = excluded.name,
     occurred_at = excluded.occurred_at,
     properties = excluded.properties,
+    came_as = null,
     load_id = excluded.load_id

@@ -45,4 +45,5 @@ set
     items = excluded.items,
     updated_at = excluded.updated_at,
     cancels = excluded.cancels,
+    came_as = null,
     load_id = excluded.load_id

@@ -10,5 +10,9 @@ select distinct
     milestone,
     milestone_at
 from checked
-where verdict in ('accepted', 'duplicate') or reason = 'conflicting_version'
-on conflict do nothing
+where
+    milestone is not null
+    and (verdict in ('accepted', 'duplicate') or reason = 'conflicting_version')
+on conflict (conversation_id, milestone, milestone_at) do update
+set is_derived = false
+where milestones.is_derived

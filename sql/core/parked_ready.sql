@@ -1,5 +1,5 @@
 /*
-Loads with parked lines whose customers are known now.
+Loads with parked lines whose customers are known now, under that id or another.
 
 owner: engineering
 grain: one row per load and entity
@@ -11,5 +11,12 @@ select distinct
     parked.load_id,
     parked.entity
 from raw.parked
-inner join core.customers using (customer_id)
+where
+    parked.customer_id in (
+        select customers.customer_id
+        from core.customers
+        union all
+        select aliases.alias_id
+        from core.aliases
+    )
 order by parked.load_id, parked.entity

@@ -1,5 +1,5 @@
 /*
-Take the parked lines of one load whose customers are known now.
+Take the parked lines of one load whose customers are known now, under that id or another.
 
 owner: engineering
 grain: one row per line
@@ -14,9 +14,14 @@ returns:
 */
 with taken as (
     delete from raw.parked
-    using core.customers
     where
-        parked.customer_id = customers.customer_id
+        parked.customer_id in (
+            select customers.customer_id
+            from core.customers
+            union all
+            select aliases.alias_id
+            from core.aliases
+        )
         and parked.load_id = cast(:load_id as bigint)
         and parked.entity = cast(:entity as text)
     returning parked.line_no, parked.raw, parked.fields

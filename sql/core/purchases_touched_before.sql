@@ -7,6 +7,7 @@ grain: one row per customer, into the temporary table touched_customers; orders 
 with replaced as (
     select
         stored.customer_id,
+        stored.purchased_at,
         stored.cancels
     from checked
     inner join stored using (key)
@@ -20,7 +21,11 @@ cancelled_before as (
     where cancels is not null
 )
 
-insert into touched_customers (customer_id)
-select distinct customer_id
+insert into touched_customers as touched (customer_id, since)
+select
+    customer_id,
+    min(purchased_at)
 from replaced
-on conflict (customer_id) do nothing
+group by customer_id
+on conflict (customer_id) do update
+set since = least(touched.since, excluded.since)

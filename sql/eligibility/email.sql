@@ -1,7 +1,7 @@
 /*
 Who may be written to by email: consent on an accepted basis, an address that can be read, not suppressed.
 
-Reads the temporary table `ways`, which asked campaign.reach() as the claim does.
+Reads the temporary table `ways` (ledger/plan_ways), which answers as campaign.reach() does for the claim.
 
 owner: engineering
 grain: one row per person

@@ -43,8 +43,8 @@ with asked as (
                     and consents.purpose = cast(:purpose as text)
                     and consents.status = 'granted'
                     and consents.basis = any(cast(:bases as text[]))
-                    and consents.occurred_at <= cast(:as_of as timestamptz)
-                order by consents.occurred_at desc, consents.consent_id desc
+                    and least(consents.occurred_at, consents.known_at) <= cast(:as_of as timestamptz)
+                order by least(consents.occurred_at, consents.known_at) desc, consents.consent_id desc
                 limit 1
             ),
             false

@@ -1,7 +1,7 @@
 /*
 Who may find a message in their inbox in the app: consent on an accepted basis; everyone has an inbox.
 
-Reads the temporary table `ways`, which asked campaign.reach() as the claim does.
+Reads the temporary table `ways` (ledger/plan_ways), which answers as campaign.reach() does for the claim.
 
 owner: engineering
 grain: one row per person

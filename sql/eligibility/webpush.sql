@@ -1,7 +1,7 @@
 /*
 Who may get a web push message: consent on an accepted basis and an active token of a browser (B4).
 
-Reads the temporary table `ways`, which asked campaign.reach() as the claim does.
+Reads the temporary table `ways` (ledger/plan_ways), which answers as campaign.reach() does for the claim.
 
 owner: engineering
 grain: one row per person

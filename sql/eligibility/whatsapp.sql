@@ -1,7 +1,8 @@
 /*
-Who may get a WhatsApp message: consent on an accepted basis and a phone number that can be read.
+Who may get a WhatsApp message: consent on an accepted basis and a phone number that can be read, of a country that
+WhatsApp delivers the campaign's templates to (C17).
 
-Reads the temporary table `ways`, which asked campaign.reach() as the claim does.
+Reads the temporary table `ways` (ledger/plan_ways), which answers as campaign.reach() does for the claim.
 
 owner: engineering
 grain: one row per person
@@ -16,7 +17,7 @@ returns:
 */
 with asked as (
     select
-        person_id, has_address, is_suppressed, has_zone,
+        person_id, has_address, is_suppressed, has_zone, is_undelivered,
         (
             select min(basis)
             from unnest(bases) as basis
@@ -33,6 +34,7 @@ answered as (
             when consent is null then 'no_consent'
             when not has_address then 'no_address'
             when is_suppressed then 'suppressed_address'
+            when is_undelivered then 'marketing_not_delivered'
             when cast(:needs_zone as boolean) and not has_zone then 'zone_unknown'
         end as reason
     from asked

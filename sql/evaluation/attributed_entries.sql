@@ -39,7 +39,7 @@ with credits as materialized (
             union all
             select other.alias_id from core.aliases as other where other.customer_id = send.person_id
         ) as known_as
-        inner join core.purchases as bought on bought.customer_id = known_as.customer_id
+        inner join campaign.measured_purchases as bought on bought.customer_id = known_as.customer_id
         where bought.purchased_at > send.accepted_at
             and bought.purchased_at <= send.last_until
             and bought.purchased_at < send.accepted_at + make_interval(hours => :max_window_hours)
@@ -64,7 +64,7 @@ goals as (
             union all
             select other.alias_id from core.aliases as other where other.customer_id = send.person_id
         ) as known_as
-        inner join core.events as happened on happened.customer_id = known_as.customer_id
+        inner join campaign.measured_events as happened on happened.customer_id = known_as.customer_id
         where happened.name = send.goal_event
             and happened.occurred_at > send.accepted_at
             and happened.occurred_at <= send.last_until

@@ -16,6 +16,12 @@ h as (delete from evaluation.incremental),
 i as (delete from evaluation.incremental_cells_by_place),
 j as (delete from evaluation.incremental_by_place),
 k as (delete from evaluation.people),
-l as (delete from evaluation.sends)
+l as (delete from evaluation.sends),
+m as (delete from evaluation.reports),
+n as (delete from evaluation.leads),
+o as (delete from evaluation.retargeted_leads),
+p as (delete from evaluation.retargets_by_hour),
+q as (delete from evaluation.send_costs),
+r as (delete from evaluation.qualified_leads)
 
 delete from evaluation.data_as_of

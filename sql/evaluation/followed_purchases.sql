@@ -41,7 +41,7 @@ with purchases as materialized (
             union all
             select other.alias_id from core.aliases as other where other.customer_id = unit.person_id
         ) as known_as
-        inner join core.purchases as bought on bought.customer_id = known_as.customer_id
+        inner join campaign.measured_purchases as bought on bought.customer_id = known_as.customer_id
         where bought.purchased_at > unit.enrolled_at
             and bought.purchased_at < unit.enrolled_at + make_interval(hours => :max_window_hours)
             and bought.purchased_at <= cast(:as_of as timestamptz)
@@ -65,7 +65,7 @@ goals as (
             union all
             select other.alias_id from core.aliases as other where other.customer_id = unit.person_id
         ) as known_as
-        inner join core.events as happened on happened.customer_id = known_as.customer_id
+        inner join campaign.measured_events as happened on happened.customer_id = known_as.customer_id
         where happened.name = unit.goal_event
             and happened.occurred_at > unit.enrolled_at
             and happened.occurred_at < unit.enrolled_at + make_interval(hours => :max_window_hours)

@@ -45,7 +45,7 @@ select
     before.covariate as pre_revenue
 from units
 cross join campaign.database as place
-left join core.customers as customer on customer.customer_id = units.person_id
+left join campaign.measured_customers as customer on customer.customer_id = units.person_id
 left join measured_campaigns as rule on rule.campaign = units.campaign
 cross join lateral (
     select
@@ -60,7 +60,7 @@ cross join lateral (
             union all
             select other.alias_id from core.aliases as other where other.customer_id = units.person_id
         ) as known_as
-        inner join core.purchases as purchase on purchase.customer_id = known_as.customer_id
+        inner join campaign.measured_purchases as purchase on purchase.customer_id = known_as.customer_id
         where purchase.purchased_at > units.enrolled_at - make_interval(hours => :max_window_hours)
             and purchase.purchased_at <= units.enrolled_at
             and purchase.status = 'paid'

@@ -48,7 +48,7 @@ select
 from accepted
 inner join campaign.enrolments as enrolment on enrolment.enrolment_id = accepted.enrolment_id
 cross join campaign.database as place
-left join core.customers as customer on customer.customer_id = accepted.person_id
+left join campaign.measured_customers as customer on customer.customer_id = accepted.person_id
 left join measured_campaigns as rule on rule.campaign = accepted.campaign
 cross join lateral (
     select coalesce(sum(purchase.amount), 0) as covariate
@@ -57,7 +57,7 @@ cross join lateral (
         union all
         select other.alias_id from core.aliases as other where other.customer_id = accepted.person_id
     ) as known_as
-    inner join core.purchases as purchase on purchase.customer_id = known_as.customer_id
+    inner join campaign.measured_purchases as purchase on purchase.customer_id = known_as.customer_id
     where purchase.purchased_at > enrolment.enrolled_at - make_interval(hours => :max_window_hours)
         and purchase.purchased_at <= enrolment.enrolled_at
         and purchase.status = 'paid'

@@ -16,7 +16,8 @@ params:
 create temporary table audience_people on commit drop as
 with persons as materialized (
     select distinct on (person.customer_id)
-        person.customer_id as person_id, person.ids, enrolments.anchor_at,
+        person.customer_id as person_id, person.ids,
+        coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
         enrolments.enrolled_at + make_interval(days => cast(:max_days as int)) <= cast(:as_of as timestamptz)
             as has_stayed_long
     from campaign.enrolments
@@ -51,13 +52,13 @@ select
         when
             exists (
                 select from campaign.stop_events(
-                    persons.ids, cast(:goal_event as text), cast(:goal_where as jsonb), persons.anchor_at,
+                    persons.ids, cast(:goal_event as text), cast(:goal_where as jsonb), persons.stops_from,
                     cast(:as_of as timestamptz)
                 )
             )
             or exists (
                 select from campaign.stop_events(
-                    persons.ids, cast(:stop_event as text), cast(:stop_where as jsonb), persons.anchor_at,
+                    persons.ids, cast(:stop_event as text), cast(:stop_where as jsonb), persons.stops_from,
                     cast(:as_of as timestamptz)
                 )
             )

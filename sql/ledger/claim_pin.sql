@@ -1,48 +1,44 @@
 /*
-Pin what each claimed row will say by its hash and open its attempt, in the transaction that claimed it.
+Open an attempt for each claimed row, with the hash of what it will say, in the transaction that claimed it.
 
 A row without a hash could not be rendered: it ends as rejected(content), and no attempt is opened.
 
 owner: engineering
-grain: one row per attempt opened
+grain: one row per row that could not be rendered
 params:
-  pins: jsonb - send_key, payload_sha256 or null, template_version, address_hmac, decided_at
-  batch_id: uuid - rows handed over together
+  pins: jsonb - send_key, payload_sha256 or null, and what else is noted about the attempt
 returns:
   send_key: text unique - the row
-  attempt_id: uuid - travels with the message
 */
 with
 
 pins as materialized (
     select pin.*
     from jsonb_to_recordset(cast(:pins as jsonb)) as pin (
-        send_key text, payload_sha256 text, template_version text, address_hmac text, decided_at timestamptz
+        send_key text, attempt_id uuid, batch_id uuid, payload_sha256 text, template_version text, address_hmac text,
+        decided_at timestamptz, attempt_no int, channel text, provider text, consent_id text,
+        consent_load_id bigint
     )
 ),
 
-pinned as (
-    update campaign.sends
-    set
-        payload_sha256 = pins.payload_sha256,
-        template_version = coalesce(pins.template_version, sends.template_version),
-        state = case when pins.payload_sha256 is null then 'rejected' else sends.state end,
-        reason = case when pins.payload_sha256 is null then 'content' end,
-        settled_at = case when pins.payload_sha256 is null then pins.decided_at end,
-        claim_token = case when pins.payload_sha256 is not null then sends.claim_token end
+opened as (
+    insert into campaign.attempts (
+        attempt_id, send_key, attempt_no, batch_id, channel, provider, payload_sha256, template_version, address_hmac,
+        decided_at, consent_id, consent_load_id
+    )
+    select
+        attempt_id, send_key, attempt_no, batch_id, channel, provider, payload_sha256, template_version, address_hmac,
+        decided_at, consent_id, consent_load_id
     from pins
-    where sends.send_key = pins.send_key
-    returning
-        sends.send_key, sends.attempt_no, sends.channel, sends.provider, sends.payload_sha256,
-        pins.address_hmac, pins.decided_at
+    where payload_sha256 is not null
 )
 
-insert into campaign.attempts (
-    attempt_id, send_key, attempt_no, batch_id, channel, provider, payload_sha256, address_hmac, decided_at
-)
-select
-    gen_random_uuid(), send_key, attempt_no, cast(:batch_id as uuid), channel, provider, payload_sha256,
-    address_hmac, decided_at
-from pinned
-where payload_sha256 is not null
-returning send_key, attempt_id
+update campaign.sends
+set
+    state = 'rejected',
+    reason = 'content',
+    settled_at = pins.decided_at,
+    claim_token = null
+from pins
+where sends.send_key = pins.send_key and pins.payload_sha256 is null
+returning sends.send_key

@@ -2,8 +2,11 @@
 Close the episodes that are over: merged into an earlier one, goal or stop event seen, campaign ended, or the person
 is no longer in the segment.
 
-Absence says something only about whom this run looked at: everybody in a full pass, else those whose purchase days
+Absence says something only about whom this run looked at: everybody in a full pass, else those whose facts
 changed. Someone found with another episode has left the earlier one.
+
+Of two people who turn out to be one, the earlier enrolment stands. Of two occasions the one stands that the segment has
+chosen, as for anybody, unless their arms differ: nobody who was held out is written to after all.
 
 owner: engineering
 grain: one row per closed enrolment
@@ -20,26 +23,52 @@ returns:
   close_reason: text - why
   closed: bigint - how many
 */
-with open_enrolments as materialized (
+with found as materialized (
+    select distinct person_id, episode
+    from chosen
+),
+
+seen as materialized (
+    select person_id
+    from chosen
+    union
+    select person_id
+    from looked_at
+),
+
+open_enrolments as materialized (
     select
-        enrolments.enrolment_id, enrolments.episode, enrolments.anchor_at, person.customer_id as person_id, person.ids,
-        row_number() over (
-            partition by person.customer_id order by enrolments.enrolled_at, enrolments.enrolment_id
-        ) as place
+        enrolments.enrolment_id, enrolments.episode, enrolments.arm, enrolments.enrolled_at,
+        coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
+        person.customer_id as person_id, person.ids,
+        found.person_id is null and (cast(:full_pass as boolean) or seen.person_id is not null) as is_left
     from campaign.enrolments
     cross join lateral campaign.person(enrolments.customer_id) as person
+    left join found on found.person_id = person.customer_id and found.episode = enrolments.episode
+    left join seen on seen.person_id = person.customer_id
     where enrolments.campaign = cast(:campaign as text) and enrolments.closed_at is null
+),
+
+placed as materialized (
+    select
+        open_enrolments.*,
+        first_value(arm) over everyone <> arm
+        or coalesce(episode = any(array_agg(episode) over earlier), false) as is_merged
+    from open_enrolments
+    window
+        everyone as (partition by person_id order by enrolled_at, enrolment_id),
+        earlier as (everyone rows between unbounded preceding and 1 preceding)
 ),
 
 judged as materialized (
     select
-        open_enrolments.enrolment_id,
+        placed.enrolment_id,
         case
-            when open_enrolments.place > 1 then 'merged'
+            when placed.is_merged then 'merged'
             when exists (
                 select from campaign.stop_events(
-                    open_enrolments.ids, cast(:goal_event as text), cast(:goal_where as jsonb),
-                    open_enrolments.anchor_at, cast(:as_of as timestamptz)
+                    placed.ids, cast(:goal_event as text), cast(:goal_where as jsonb),
+                    placed.stops_from, cast(:as_of as timestamptz)
                 )
             ) then 'goal'
             when
@@ -47,22 +76,14 @@ judged as materialized (
                 <> (cast(:stop_event as text), cast(:stop_where as jsonb))
                 and exists (
                     select from campaign.stop_events(
-                        open_enrolments.ids, cast(:stop_event as text), cast(:stop_where as jsonb),
-                        open_enrolments.anchor_at, cast(:as_of as timestamptz)
+                        placed.ids, cast(:stop_event as text), cast(:stop_where as jsonb),
+                        placed.stops_from, cast(:as_of as timestamptz)
                     )
                 ) then 'stop_event'
             when cast(:ended as boolean) then 'campaign_ended'
-            when
-                (
-                    cast(:full_pass as boolean)
-                    or chosen.episode is not null
-                    or exists (select from looked_at where looked_at.person_id = open_enrolments.person_id)
-                )
-                and chosen.episode is distinct from open_enrolments.episode
-                then 'left_segment'
+            when placed.is_left then 'left_segment'
         end as reason
-    from open_enrolments
-    left join chosen on chosen.person_id = open_enrolments.person_id
+    from placed
 ),
 
 closed as (

@@ -1,6 +1,7 @@
 /*
 Let the decisions in force follow the ledger: where a send's state, reason or channel changed, close the decision and
-open the next one. Called in the transaction of every change.
+open the next one. Called in the transaction of every change but a claim's that hands over: that lasts a moment, and
+what comes of it is a change again. What no channel is viable for has none, as in a plan.
 
 owner: engineering
 grain: one row per changed decision
@@ -8,6 +9,8 @@ params:
   send_keys: text[] - rows that may have moved
   at: timestamptz nullable - simulated moment for rows that were not claimed; null: the database's clock
   is_claim: boolean - the moment of a claimed row is its own claimed_at
+  moments: jsonb - by send key, the moment a claim decided about the row, whether it may leave, ends or waits
+  gates: jsonb - by send key, what the channels answered where they were asked again
   run_id: bigint nullable - the run that moved them
 returns:
   decision_id: bigint unique - the decision in force now
@@ -21,11 +24,18 @@ clock as materialized (
 moved as materialized (
     select
         sends.enrolment_id, sends.campaign, sends.customer_id, sends.episode, sends.step, sends.state, sends.reason,
-        sends.channel,
+        cast(:gates as jsonb) -> sends.send_key as gates,
         case
-            when cast(:is_claim as boolean) then coalesce(sends.settled_at, sends.claimed_at, clock.at)
-            else clock.at
-        end as at
+            when
+                sends.state <> 'suppressed'
+                or sends.reason in ('quiet', 'outside_free_window', 'needs_template')
+                then sends.channel
+        end as channel,
+        coalesce(
+            cast(cast(:moments as jsonb) ->> sends.send_key as timestamptz),
+            case when cast(:is_claim as boolean) then coalesce(sends.settled_at, sends.claimed_at) end,
+            clock.at
+        ) as at
     from campaign.sends
     cross join clock
     where sends.send_key = any(cast(:send_keys as text[]))
@@ -50,7 +60,7 @@ insert into campaign.decisions (
 select
     moved.enrolment_id, moved.campaign, moved.customer_id, moved.episode, moved.step, moved.state, moved.reason,
     moved.channel,
-    coalesce(closed.gates, '[]'),
+    coalesce(moved.gates, closed.gates, '[]'),
     cast(:run_id as bigint),
     coalesce(closed.superseded_at, moved.at)
 from moved

@@ -19,6 +19,9 @@ params:
   version: text - experiment version
   segment_sha256: text - segment and parameters
   config_sha256: text - the campaign as it was read
+  has_conversations: boolean - whether episodes are conversations, whose stop events count from their opening
+  arms_of: text - the campaign whose arms hold: itself, in a simulation the one that is played
+  silent_since: timestamptz nullable - leave out who has been silent since then or longer; null: nobody
 returns:
   arm: text - treated or holdout
   variant: text - the message variant
@@ -38,11 +41,25 @@ with fresh as materialized (
         select from chosen_known
         where chosen_known.person_id = chosen.person_id and chosen_known.episode = chosen.episode
     )
+    and chosen.anchor_at > coalesce(cast(:silent_since as timestamptz), '-infinity')
 ),
 
 first_ones as materialized (
     select distinct on (person_id) person_id, arm, variant, assigned_u, variant_u
-    from chosen_known
+    from (
+        select
+            person_id, enrolment_id, enrolled_at, experiment_version, arm, variant, assigned_u, variant_u
+        from chosen_known
+        union all
+        select
+            chosen_ids.person_id, played.enrolment_id, played.enrolled_at, played.experiment_version, played.arm,
+            played.variant, played.assigned_u, played.variant_u
+        from chosen_ids
+        inner join campaign.enrolments as played
+            on played.campaign = cast(:arms_of as text)
+            and played.customer_id = chosen_ids.customer_id
+        where cast(:arms_of as text) <> cast(:campaign as text)
+    ) as known
     where experiment_version = cast(:version as text)
     order by person_id, enrolled_at, enrolment_id
 ),
@@ -72,7 +89,7 @@ variants as materialized (
 enrolled as (
     insert into campaign.enrolments (
         campaign, customer_id, episode, anchor_at, enrolled_at, run_id, experiment_version, arm, variant, assigned_u,
-        variant_u, first_in_experiment, evidence, segment_sha256, config_sha256
+        variant_u, first_in_experiment, evidence, segment_sha256, config_sha256, stops_from
     )
     select
         cast(:campaign as text), drawn.customer_id, drawn.episode, drawn.anchor_at, cast(:as_of as timestamptz),
@@ -94,7 +111,17 @@ enrolled as (
         coalesce(first_ones.assigned_u, drawn.assigned_u),
         coalesce(first_ones.variant_u, drawn.variant_u),
         first_ones.person_id is null,
-        drawn.evidence, cast(:segment_sha256 as text), cast(:config_sha256 as text)
+        drawn.evidence, cast(:segment_sha256 as text), cast(:config_sha256 as text),
+        case
+            when cast(:has_conversations as boolean) then least(
+                drawn.anchor_at,
+                (
+                    select conversations.opened_at
+                    from core.conversations
+                    where conversations.conversation_id = drawn.episode
+                )
+            )
+        end
     from drawn
     left join first_ones on first_ones.person_id = drawn.person_id
     order by drawn.customer_id

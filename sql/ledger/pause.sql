@@ -17,5 +17,6 @@ on conflict (campaign) do update
 set
     state = excluded.state,
     reason = excluded.reason,
-    changed_at = clock_timestamp()
+    changed_at = clock_timestamp(),
+    resumed_at = case when excluded.state = 'active' then clock_timestamp() else known.resumed_at end
 returning known.campaign, known.state

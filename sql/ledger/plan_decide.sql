@@ -2,7 +2,8 @@
 Close the decisions that no longer hold and write down what is decided now, with every gate that was asked, so that it
 can be explained later (I20).
 
-A decision that the ledger moved while this plan was made stands: the next run looks at it again.
+A decision that the ledger moved while this plan was made stands: the next run looks at it again. One about a step that
+has another name now is closed without a successor.
 
 owner: engineering
 params:
@@ -30,5 +31,8 @@ select
     coalesce(closed.superseded_at, cast(:as_of as timestamptz))
 from verdicts
 left join closed on closed.decision_id = verdicts.decision_id
-where verdicts.is_changed and (verdicts.decision_id is null or closed.decision_id is not null)
+where
+    verdicts.is_changed
+    and not verdicts.is_replaced
+    and (verdicts.decision_id is null or closed.decision_id is not null)
 order by verdicts.enrolment_id, verdicts.step

@@ -1,6 +1,6 @@
 /*
-Everyone some open step may still reach, under the id they have today, with every id they ever had and the zones they
-may be in.
+Everyone some open step may still reach, under the id they have today, with every id they ever had, whether the zones
+they may be in are known, and the country of their number.
 
 Zones this server does not know count as unknown (A3).
 
@@ -42,6 +42,7 @@ unknown as materialized (
 select
     persons.person_id, persons.ids,
     coalesce(cardinality(customers.time_zones), 0) > 0
-    and customers.time_zones not in (select unknown.time_zones from unknown) as has_zone
+    and customers.time_zones not in (select unknown.time_zones from unknown) as has_zone,
+    customers.phone_country
 from persons
 left join core.customers on customers.customer_id = persons.person_id

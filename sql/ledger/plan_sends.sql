@@ -8,17 +8,17 @@ params:
   campaign: text - the campaign
   as_of: timestamptz - decision clock
   run_id: bigint - the run
-  provider: text - who delivers
-  versions: jsonb - which words each step, variant and channel is made of
+  versions: jsonb - which words each step, variant and channel is made of, and who delivers it
   voucher_code: text nullable - the code put in front of everyone (B8)
   priority: int - who goes first when a cap leaves room for one
+  anchor_moves: boolean - whether a message that has not been tried follows its step to another due time (A4)
 returns:
   written: bigint - intents made or moved
 */
 with versions as materialized (
-    select version.step, version.variant, version.channel, version.sha256
+    select version.step, version.variant, version.channel, version.sha256, version.provider
     from jsonb_to_recordset(cast(:versions as jsonb)) as version (
-        step text, variant text, channel text, sha256 text
+        step text, variant text, channel text, sha256 text, provider text
     )
 ),
 
@@ -37,7 +37,7 @@ written as (
             ), 'hex'
         ) as send_key,
         verdicts.enrolment_id, cast(:campaign as text), verdicts.customer_id, verdicts.episode, verdicts.step,
-        verdicts.variant, verdicts.arm, verdicts.channel, cast(:provider as text), versions.sha256, verdicts.due_at,
+        verdicts.variant, verdicts.arm, verdicts.channel, versions.provider, versions.sha256, verdicts.due_at,
         greatest(verdicts.due_at, cast(:as_of as timestamptz)), verdicts.expires_at, cast(:priority as int),
         'planned', cast(:voucher_code as text), cast(:as_of as timestamptz), cast(:run_id as bigint)
     from verdicts
@@ -57,17 +57,33 @@ written as (
         state = 'planned',
         reason = case when known.state = 'planned' then known.reason end,
         settled_at = null,
-        not_before = case when known.state = 'planned' then known.not_before else excluded.not_before end
+        due_at = case
+            when cast(:anchor_moves as boolean) and known.attempt_no = 0 then excluded.due_at
+            else known.due_at
+        end,
+        expires_at = case
+            when cast(:anchor_moves as boolean) and known.attempt_no = 0 then excluded.expires_at
+            else known.expires_at
+        end,
+        not_before = case
+            when known.state <> 'planned' then excluded.not_before
+            when cast(:anchor_moves as boolean) and known.attempt_no = 0 and excluded.due_at <> known.due_at
+                then excluded.not_before
+            else known.not_before
+        end
     where
         (
             known.state in ('planned', 'suppressed')
-            or (known.state = 'cancelled' and known.reason = 'left_segment')
+            or (known.state = 'cancelled' and known.reason in ('left_segment', 'step_removed'))
         )
         and (
-            known.state, known.variant, known.channel, known.provider, known.template_version, known.voucher_code
-        ) is distinct from (
-            'planned', excluded.variant, excluded.channel, excluded.provider, excluded.template_version,
-            excluded.voucher_code
+            (
+                known.state, known.variant, known.channel, known.provider, known.template_version, known.voucher_code
+            ) is distinct from (
+                'planned', excluded.variant, excluded.channel, excluded.provider, excluded.template_version,
+                excluded.voucher_code
+            )
+            or (cast(:anchor_moves as boolean) and known.attempt_no = 0 and known.due_at <> excluded.due_at)
         )
     returning send_key
 )

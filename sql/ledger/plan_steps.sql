@@ -34,13 +34,19 @@ due as materialized (
     where
         enrolments.campaign = cast(:campaign as text)
         and enrolments.closed_at is null
-        -- When a campaign changes between one channel and all viable ones, a step that left under its other name
-        -- is not sent again (I1).
+        -- When a campaign changes between one channel and all viable ones, a step that left under its other name, or
+        -- was dropped for good, is settled (I1).
         and not exists (
             select from campaign.sends as left_already
             where
                 left_already.enrolment_id = enrolments.enrolment_id
-                and left_already.state in ('in_flight', 'accepted', 'unknown', 'abandoned')
+                and (
+                    left_already.state in ('in_flight', 'accepted', 'unknown', 'abandoned')
+                    or (
+                        left_already.state = 'suppressed'
+                        and left_already.reason in ('quiet', 'outside_free_window', 'needs_template')
+                    )
+                )
                 and split_part(left_already.step, '.', 1) = split_part(steps.step, '.', 1)
                 and (strpos(left_already.step, '.') > 0) <> (strpos(steps.step, '.') > 0)
         )
@@ -48,7 +54,9 @@ due as materialized (
 
 select
     due.enrolment_id, due.customer_id, due.episode, due.arm, due.variant, due.step, due.channels, due.is_last_resort,
-    due.due_at, due.expires_at,
+    due.due_at,
+    -- what somebody planned again has the time it was given then
+    greatest(due.expires_at, case when sends.resent_at is not null then sends.expires_at end) as expires_at,
     sends.send_key, sends.state as send_state, sends.reason as send_reason, sends.channel as send_channel,
     decisions.decision_id, decisions.state as decided_state, decisions.reason as decided_reason,
     decisions.channel as decided_channel, decisions.gates as decided_gates,
@@ -60,10 +68,11 @@ select
         or (
             sends.state = 'suppressed'
             and sends.reason in (
-                'no_consent', 'no_address', 'suppressed_address', 'zone_unknown', 'no_channel', 'other_channel'
+                'no_consent', 'no_address', 'suppressed_address', 'marketing_not_delivered', 'zone_unknown',
+                'no_channel', 'other_channel'
             )
         )
-        or (sends.state = 'cancelled' and sends.reason = 'left_segment')
+        or (sends.state = 'cancelled' and sends.reason in ('left_segment', 'step_removed'))
     ) as is_open
 from due
 left join campaign.sends on sends.enrolment_id = due.enrolment_id and sends.step = due.step
@@ -74,5 +83,5 @@ left join campaign.decisions
 where
     decisions.decision_id is null
     or decisions.state in ('planned', 'in_flight', 'retry_wait', 'unknown', 'suppressed', 'waiting')
-    or (decisions.state = 'cancelled' and decisions.reason = 'left_segment')
+    or (decisions.state = 'cancelled' and decisions.reason in ('left_segment', 'step_removed'))
     or sends.state <> decisions.state

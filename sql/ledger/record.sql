@@ -38,17 +38,18 @@ recorded as (
             when receipts.outcome = 'unanswered' then 'unknown'
             when receipts.outcome = 'refused' and not receipts.has_another_channel then 'rejected'
             when receipts.outcome = 'busy' and receipts.is_exhausted then 'rejected'
-            when receipts.outcome = 'busy' then 'retry_wait'
+            when receipts.outcome in ('busy', 'unreached') then 'retry_wait'
             else 'planned'
         end,
         reason = case receipts.outcome
             when 'accepted' then null
             when 'not_started' then null
+            when 'returned' then null
             when 'refused' then coalesce(receipts.reason, 'refused')
-            else receipts.outcome
+            else coalesce(receipts.reason, receipts.outcome)
         end,
         not_before = case
-            when receipts.outcome = 'busy'
+            when receipts.outcome in ('busy', 'unreached')
                 then case when cast(:is_simulated as boolean) then sends.claimed_at else clock.at end
                     + make_interval(secs => receipts.delay_seconds)
             else sends.not_before
@@ -65,8 +66,11 @@ recorded as (
                 then case when cast(:is_simulated as boolean) then sends.claimed_at else clock.at end
         end,
         provider_message_id = receipts.provider_message_id,
+        payload_sha256 = pinned.payload_sha256,
+        template_version = coalesce(pinned.template_version, sends.template_version),
         claim_token = null
     from receipts
+    inner join campaign.attempts as pinned on pinned.attempt_id = receipts.attempt_id
     cross join clock
     where
         sends.send_key = receipts.send_key
@@ -74,7 +78,7 @@ recorded as (
         and sends.state = 'in_flight'
     returning
         sends.send_key, sends.state, sends.reason, sends.channel, sends.campaign, sends.customer_id,
-        sends.voucher_code, sends.accepted_at
+        sends.voucher_code, sends.accepted_at, pinned.address_hmac
 ),
 
 attempted as (
@@ -91,7 +95,6 @@ attempted as (
     inner join recorded on recorded.send_key = receipts.send_key
     cross join clock
     where attempts.attempt_id = receipts.attempt_id
-    returning attempts.send_key, attempts.address_hmac
 ),
 
 -- The tracked voucher event: which code was put in front of whom (B8).
@@ -103,7 +106,5 @@ shown_vouchers as (
     on conflict (send_key) do nothing
 )
 
-select
-    recorded.send_key, recorded.state, recorded.reason, recorded.channel, recorded.campaign, attempted.address_hmac
+select send_key, state, reason, channel, campaign, address_hmac
 from recorded
-left join attempted on attempted.send_key = recorded.send_key

@@ -1,5 +1,6 @@
 /*
-One message of the ledger with its attempts and what the provider reported about each; no address.
+One message of the ledger with its attempts, the consent each rested on (C23) and what the provider reported about it;
+no address.
 
 owner: engineering
 grain: one row per attempt, or one row when nothing was attempted
@@ -26,12 +27,16 @@ returns:
   template_version: text - the words
   payload_sha256: text nullable - what was said, as a hash
   voucher_code: text nullable - the code shown
-  provider_message_id: text nullable - the provider's number
+  provider_message_id: text nullable - the provider's number, our name of it where that holds the person's
   attempt_no: int nullable - number of the attempt
   attempt_channel: text nullable - channel of the attempt
   attempt_outcome: text nullable - what was answered
   attempt_reason: text nullable - the provider's refusal
   attempt_decided_at: timestamptz nullable - decision clock of the attempt
+  attempt_consent_basis: text nullable - on what grounds we wrote, as the claim saw it
+  attempt_consent_at: timestamptz nullable - when it was given
+  attempt_consent_source: text nullable - where
+  attempt_consent_wording: text nullable - to which words
   reports: text nullable - what the provider reported
 */
 select
@@ -41,6 +46,8 @@ select
     sends.voucher_code, sends.provider_message_id,
     attempts.attempt_no, attempts.channel as attempt_channel, attempts.outcome as attempt_outcome,
     attempts.reason as attempt_reason, attempts.decided_at as attempt_decided_at,
+    proof.basis as attempt_consent_basis, proof.occurred_at as attempt_consent_at,
+    proof.source as attempt_consent_source, proof.wording as attempt_consent_wording,
     (
         select string_agg(events.kind, ', ' order by events.occurred_at, events.kind)
         from campaign.provider_events as events
@@ -48,6 +55,22 @@ select
     ) as reports
 from campaign.sends
 left join campaign.attempts on attempts.send_key = sends.send_key
+left join lateral (
+    -- the version the claim saw, though another has taken its place since
+    select versions.basis, versions.occurred_at, versions.source, versions.wording
+    from (
+        select basis, occurred_at, source, wording, load_id, 'infinity' as replaced_at
+        from core.consents
+        where consents.consent_id = attempts.consent_id
+        union all
+        select basis, occurred_at, source, wording, load_id, replaced_at
+        from core.replaced_consents
+        where replaced_consents.consent_id = attempts.consent_id
+    ) as versions
+    where attempts.consent_load_id is null or versions.load_id = attempts.consent_load_id
+    order by versions.replaced_at desc
+    limit 1
+) as proof on true
 where starts_with(sends.send_key, cast(:send_key as text))
 order by sends.send_key, attempts.attempt_no
 limit 200

@@ -14,7 +14,14 @@ ended as (
         state = 'unknown',
         reason = 'lease_ended',
         claim_token = null
-    where state = 'in_flight' and lease_until < clock_timestamp()
+    where
+        send_key in (
+            select silent.send_key
+            from campaign.sends as silent
+            where silent.state = 'in_flight' and silent.lease_until < clock_timestamp()
+            -- a row whose worker writes down its answer right now, or hangs doing so, holds nobody up
+            for no key update skip locked
+        )
     returning send_key, attempt_no
 ),
 

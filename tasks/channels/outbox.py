@@ -14,10 +14,20 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from tasks.channels.base import OutgoingMessage, Receipt
-from tasks.rules.errors import Busy, Misconfigured, Unanswered
+from tasks.channels.profile import Profile
+from tasks.rules.errors import Busy, Misconfigured, Unanswered, Unreached
 from tasks.store.engine import scrubbed
 from tasks.store.queries import Query
 from tasks.store.workspace import Workspace
+
+# It throttles nobody and reports nothing by itself; a call is one statement, whatever its size.
+PROFILE = Profile(
+    provider="outbox",
+    channels=frozenset({"email", "push", "webpush", "inbox", "sms", "whatsapp"}),
+    echo="attempt_id",
+    batch=100,
+    calls_in_flight=1,
+)
 
 
 class Conduct(StrEnum):
@@ -41,6 +51,8 @@ def accept(_: OutgoingMessage) -> Conduct:
 class Outbox:
     """Appends messages to `outbox.messages`; `conduct` says how it treats each, `timeout` bounds a call in seconds."""
 
+    profile = PROFILE
+
     def __init__(
         self,
         url: sa.URL,
@@ -62,7 +74,7 @@ class Outbox:
         )
 
     @classmethod
-    def open(cls, work: Workspace, timeout: float) -> Outbox:
+    def open(cls, work: Workspace, options: None, timeout: float) -> Outbox:  # noqa: ARG003 - there is nothing to set
         """The outbox in the workspace's own database server, over its own connection."""
         return cls(work.database.url, work.queries["ledger/outbox_accept"], timeout=timeout)
 
@@ -106,7 +118,7 @@ class Outbox:
         try:
             connection = self._engine.connect()
         except sa.exc.OperationalError as error:  # no byte has left
-            raise Busy(f"outbox: cannot be reached ({scrubbed(error)})") from None
+            raise Unreached(f"outbox: cannot be reached ({scrubbed(error)})") from None
         try:
             with connection, connection.begin():
                 kept = connection.execute(self._append(messages=rows)).all()

@@ -6,6 +6,7 @@ from config.settings import Mode
 from tasks.platforms import PLATFORMS
 from tasks.platforms.base import Platform
 from tasks.rules.errors import Misconfigured, ModeError
+from tasks.store import runs
 from tasks.store.workspace import Workspace
 
 OUTBOX = "outbox"
@@ -14,8 +15,11 @@ OUTBOX = "outbox"
 def open_platform(work: Workspace, provider: str, platform: str, *, mode: Mode | None) -> Platform:
     """The client that speaks to an ad platform; `provider` is the platform itself, or the outbox in its place.
 
-    Raises ModeError in a database that is not live for anything but the outbox; Misconfigured when there is none.
+    Raises ModeError in a dry run, and in a database that is not live for anything but the outbox; Misconfigured when
+    there is none.
     """
+    if runs.is_rehearsed():
+        raise ModeError("a dry run opens no client: no audience can be changed")
     if mode != "live" and provider != OUTBOX:
         raise ModeError(f"this database is not live: it tells the outbox only, not {provider}")
     if provider not in PLATFORMS:

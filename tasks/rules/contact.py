@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from tasks.rules.legal import candidate_areas
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 GUEST = "guest:"
+_NOWHERE = "001"  # numbers of services that belong to no country
 
 # States whose people may be in more than one zone carry all of them (C11: every candidate must be open).
 _AMERICAN_STATES = {
@@ -51,25 +54,43 @@ class Contact:
 
 @dataclass(frozen=True)
 class Derived:
-    """What the channels use: null where a channel is not viable, with the reason; no zone means unknown (A3)."""
+    """What the channels use: null where a channel is not viable, with the reason; no zone means unknown (A3).
+
+    `legal_areas` say whose law on sending hours may apply; none is that of any place. `phone_country` is whose number
+    it is (ISO 3166), wherever the person lives: WhatsApp's prices go by it.
+    """
 
     email_canonical: str | None
     email_reason: str | None
     phone_e164: str | None
     phone_reason: str | None
     time_zones: tuple[str, ...]
+    legal_areas: tuple[str, ...]
+    phone_country: str | None
 
 
 def derive(contact: Contact, known_zones: Collection[str]) -> Derived:
     """Everything derived from one contact; `known_zones` are those that every machine involved can read."""
-    email, email_reason = canonical_email(contact.email)
-    if email and any(_CONTROL.search(name) for name in (contact.first_name, contact.last_name) if name):
-        email, email_reason = None, "control_character"  # names stand in headers (bad row 22)
+    email, email_reason = writable_email(contact.email, contact.first_name, contact.last_name)
     phone, region, phone_reason = phone_number(contact.phone, contact.country)
     zones = candidate_zones(contact, region)
     return Derived(
-        email, email_reason, phone, phone_reason, zones if all(zone in known_zones for zone in zones) else ()
+        email,
+        email_reason,
+        phone,
+        phone_reason,
+        zones if all(zone in known_zones for zone in zones) else (),
+        candidate_areas(_country(contact.country), contact.region, phone, region),
+        region if region != _NOWHERE else None,
     )
+
+
+def writable_email(email: str | None, first_name: str | None, last_name: str | None) -> tuple[str | None, str | None]:
+    """The canonical address of somebody with this name, or None with the reason why nothing can be sent there."""
+    found, reason = canonical_email(email)
+    if found and any(_CONTROL.search(name) for name in (first_name, last_name) if name):
+        return None, "control_character"  # names stand in headers (bad row 22)
+    return found, reason
 
 
 def canonical_email(email: str | None) -> tuple[str | None, str | None]:

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from urllib.parse import quote
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from config.campaign import Campaign, Channel, Message
+from config.campaign import Campaign, Channel, Message, ProviderTemplate
 from config.settings import Sender
 from tasks.rules.errors import CampaignError, Problem
 
@@ -38,6 +39,7 @@ LONGEST_TEXT = 1600
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 _LINK = re.compile(r"""\b(?:href|src|action)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
 _LINK_STARTS = ("https://", "mailto:", "#")
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,17 @@ class Person:
 
 @dataclass(frozen=True)
 class Content:
-    """A rendered message: email has subject, html and list_unsubscribe; push title, text, link; others text."""
+    """A rendered message: email has subject, html and list_unsubscribe; push title, text, link; others text.
+
+    Where the provider keeps the template: also template (its name), template_language, and parameters, a JSON object.
+    """
 
     channel: Channel
     fields: dict[str, str]
     sha256: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        canonical = json.dumps([self.channel, self.fields], sort_keys=True, ensure_ascii=False)
+        canonical = _CANONICAL.encode([self.channel, self.fields])
         object.__setattr__(self, "sha256", hashlib.sha256(canonical.encode()).hexdigest())
 
 
@@ -103,9 +108,14 @@ class Templates:
     """The messages of one campaign, compiled once and rendered for many."""
 
     def __init__(self, campaign: Campaign, sender: Sender, compiled: dict[tuple[int, str, Channel], _Compiled]) -> None:
-        self._campaign = campaign
-        self._sender = sender
+        voucher = campaign.voucher
         self._compiled = compiled
+        self._same_for_all = {"campaign": {"name": campaign.name}, "sender": sender.model_dump()}
+        self._voucher = (
+            _clean({"code": voucher.code, "percent": voucher.percent, "valid_days": voucher.valid_days})
+            if voucher
+            else {}
+        )
 
     @classmethod
     def load(cls, campaign: Campaign, folder: Path, variables: tuple[Variable, ...], sender: Sender) -> Templates:
@@ -114,13 +124,20 @@ class Templates:
         `variables` are the segment's extra columns. Raises CampaignError with all findings, each with file and line.
         """
         known = _known_variables(campaign, variables)
+        places = {id(message): path for path, _, message in campaign.all_messages()}
         problems: list[Problem] = []
         compiled = {}
         for variant in [arm.name for arm in campaign.variants] or [CONTROL]:
             for number in range(1, len(campaign.steps) + 1):
                 for channel, message in campaign.messages_for(number, variant).items():
-                    made = _Compiled.read(folder, channel, message)
-                    problems += made.problems(known, campaign)
+                    try:
+                        made = _Compiled.read(folder, channel, message, places[id(message)])
+                    except CampaignError as error:
+                        problems += error.problems
+                        continue
+                    # Compiled only once it is known to show and choose: a constant such as "a" * 1000000000 is worked
+                    # out by the compiler.
+                    problems += list(made.problems(known, campaign)) or made.compile()
                     compiled[(number, variant, channel)] = made
         if problems:
             raise CampaignError(*dict.fromkeys(problems))
@@ -144,7 +161,6 @@ class Templates:
         unsubscribe: str | None = None,
     ) -> Content:
         """One message for one person; the same arguments give the same bytes. Values never become template code."""
-        campaign, sender = self._campaign, self._sender
         values: dict[str, Any] = {
             **_clean(evidence),
             "customer": _clean(
@@ -155,17 +171,10 @@ class Templates:
                     "country": person.country,
                 }
             ),
-            "campaign": {"name": campaign.name},
-            "sender": sender.model_dump(),
+            **self._same_for_all,
         }
-        if campaign.voucher:
-            values["voucher"] = _clean(
-                {
-                    "code": voucher_code or campaign.voucher.code,
-                    "percent": campaign.voucher.percent,
-                    "valid_days": campaign.voucher.valid_days,
-                }
-            )
+        if self._voucher:
+            values["voucher"] = {**self._voucher, **_clean({"code": voucher_code})}
         if unsubscribe:
             values["unsubscribe_url"] = unsubscribe
         return self._compiled[(step, variant, channel)].render(values, unsubscribe)
@@ -179,35 +188,69 @@ class _Compiled:
     """The templates of one message: its body file and the inline lines."""
 
     channel: Channel
-    body: Template
-    lines: dict[str, Template]
+    inline: Mapping[str, str]
     link: str | None
-    sources: tuple[tuple[str, str], ...]  # (where, template source)
+    sources: tuple[tuple[str, str], ...]  # (where, template source), the body first
     version: str
+    at_provider: ProviderTemplate | None = None
+
+    @cached_property
+    def body(self) -> Template:
+        """The body file."""
+        return (_HTML if self.channel == "email" else _TEXT).from_string(self.sources[0][1])
+
+    @cached_property
+    def lines(self) -> dict[str, Template]:
+        """Subject and title."""
+        return {name: _TEXT.from_string(text) for name, text in self.inline.items()}
+
+    @cached_property
+    def parameters(self) -> dict[str, Template]:
+        """Variables of the template kept at the provider."""
+        kept = self.at_provider.parameters if self.at_provider else {}
+        return {name: _TEXT.from_string(text) for name, text in kept.items()}
 
     @classmethod
-    def read(cls, folder: Path, channel: Channel, message: Message) -> _Compiled:
+    def read(cls, folder: Path, channel: Channel, message: Message, place: str) -> _Compiled:
+        """The message at a path of the campaign's file. Raises CampaignError with every template that is none."""
         try:
             body = (folder / message.file).read_text("utf-8")
+        except FileNotFoundError:
+            where = f"{folder / 'campaign.yaml'}: {place}.file"
+            raise CampaignError(Problem(where, f"{message.file} is not in {folder.name}/")) from None
         except (OSError, UnicodeDecodeError) as error:
             raise CampaignError(Problem(f"{folder.name}/{message.file}", f"cannot be read: {error}")) from None
         inline = {name: text for name, text in (("subject", message.subject), ("title", message.title)) if text}
+        kept = message.template
+        parameters = kept.parameters.items() if kept else ()
+        lines = {**inline, **{f"template.parameters.{name}": text for name, text in parameters}}
         sources = (
             (f"{folder.name}/{message.file}", body),
-            *((f"{folder.name}/campaign.yaml: {n}", t) for n, t in inline.items()),
+            *((f"{folder.name}/campaign.yaml: {place}.{name}", text) for name, text in lines.items()),
         )
-        version = hashlib.sha256(json.dumps([body, inline, message.link], sort_keys=True).encode()).hexdigest()[:16]
+        made_of = [body, inline, message.link]
+        if kept:
+            made_of.append(kept.model_dump())
+        version = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+        unreadable = [problem for where, text in sources for problem in _syntax_problems(where, text)]
+        if unreadable:
+            raise CampaignError(*unreadable)
+        return cls(
+            channel=channel,
+            inline=inline,
+            link=message.link,
+            sources=sources,
+            version=version,
+            at_provider=kept,
+        )
+
+    def compile(self) -> list[Problem]:
+        """Make the templates ready; what only the compiler finds, such as an unknown test, is a finding too."""
         try:
-            return cls(
-                channel=channel,
-                body=(_HTML if channel == "email" else _TEXT).from_string(body),
-                lines={name: _TEXT.from_string(text) for name, text in inline.items()},
-                link=message.link,
-                sources=sources,
-                version=version,
-            )
+            _ = self.body, self.lines, self.parameters
         except TemplateSyntaxError as error:
-            raise CampaignError(Problem(f"{folder.name}/{message.file}:{error.lineno}", str(error.message))) from None
+            return [Problem(self.sources[0][0], str(error.message))]
+        return []
 
     def render(self, values: dict[str, Any], unsubscribe: str | None) -> Content:
         fields = {name: one_line(template.render(values)) for name, template in self.lines.items()}
@@ -216,6 +259,11 @@ class _Compiled:
             fields["link"] = self.link
         if self.channel == "email" and unsubscribe:
             fields["list_unsubscribe"] = unsubscribe
+        if self.at_provider:
+            fields["template"] = self.at_provider.name
+            fields["template_language"] = self.at_provider.language
+            filled = {name: one_line(template.render(values)) for name, template in self.parameters.items()}
+            fields["parameters"] = json.dumps(filled, ensure_ascii=False)
         return Content(self.channel, fields)
 
     def problems(self, known: dict[str, Variable], campaign: Campaign) -> Iterator[Problem]:
@@ -244,8 +292,17 @@ class _Missing(StrictUndefined):
         return False
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox in which `voucher.code` is a key first: what a message shows are mappings, never objects."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def _environment(*, autoescape: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(autoescape=autoescape, undefined=_Missing, keep_trailing_newline=True)
+    environment = _Environment(autoescape=autoescape, undefined=_Missing, keep_trailing_newline=True)
     environment.filters = {name: function for name, function in environment.filters.items() if name in FILTERS}
     environment.globals.clear()
     return environment
@@ -253,6 +310,13 @@ def _environment(*, autoescape: bool) -> ImmutableSandboxedEnvironment:
 
 _HTML = _environment(autoescape=True)
 _TEXT = _environment(autoescape=False)
+
+
+def _syntax_problems(where: str, text: str) -> Iterator[Problem]:
+    try:
+        _TEXT.parse(text)
+    except TemplateSyntaxError as error:
+        yield Problem(f"{where}:{error.lineno}", str(error.message))
 
 
 def _known_variables(campaign: Campaign, variables: tuple[Variable, ...]) -> dict[str, Variable]:
@@ -338,6 +402,8 @@ def _email_problems(where: str, body: str, mentioned: set[str], campaign: Campai
 
 def one_line(text: str) -> str:
     """A text without control characters, fit for a header: a line break before `Bcc:` becomes a space (H13)."""
+    if text.isprintable() and "  " not in text and text == text.strip():  # as nearly all are
+        return text
     return " ".join("".join(" " if unicodedata.category(char) in _CONTROL else char for char in text).split())
 
 

@@ -10,8 +10,10 @@ ReengageError
   x Superseded           another run is doing this work              -> end quietly
   x ProviderError        someone else's system said no
     + Busy               throttled, certainly not accepted           -> retry later (carries retry_after)
+      + Unreached        no connection came about                    -> retry later, it counts as no try
     + Refused            this message or person, for good            -> record, go on
     + Misconfigured      our key or our account                      -> halt the channel, tell a human
+      + WrongTemplate    a template that a campaign names            -> pause the campaign, tell a human
     + Unanswered         no answer: accepted or not is not known     -> in doubt, never a blind resend
 """
 
@@ -34,6 +36,8 @@ __all__ = [
     "SqlContractError",
     "Superseded",
     "Unanswered",
+    "Unreached",
+    "WrongTemplate",
 ]
 
 
@@ -77,6 +81,10 @@ class Busy(ProviderError):
         super().__init__(message)
 
 
+class Unreached(Busy):
+    """No connection came about, or no TLS on it: certainly no byte has left, and it says nothing about the message."""
+
+
 class Refused(ProviderError):
     """This message or person is refused for good; `reason` is a stable code for the ledger."""
 
@@ -86,7 +94,11 @@ class Refused(ProviderError):
 
 
 class Misconfigured(ProviderError):
-    """Our key, account or template is wrong: the channel halts and a human is told."""
+    """Our key or account is wrong: the channel halts and a human is told."""
+
+
+class WrongTemplate(Misconfigured):
+    """A template kept at the provider is missing, paused or does not fit: its campaign pauses, all others go on."""
 
 
 class Unanswered(ProviderError):

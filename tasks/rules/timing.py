@@ -8,6 +8,8 @@ from datetime import timedelta
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 LONGEST_ASKED_WAIT = timedelta(hours=24)
+# A provider that takes nothing at all is tried with one message so often, however long that lasts.
+LONGEST_REST = timedelta(minutes=15)
 
 
 def busy_wait(tries: int, seed: str, retry_after: float | None = None) -> timedelta:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from config.errors import ConfigError, Problem
-from config.sources import FileSource, expand
+from config.sources import FileSource, ReportSource, WhatsappSource, expand
 from tasks.sources import columnar, lines
 from tasks.sources.mapping import ExtractError, Reading
 
@@ -37,7 +37,9 @@ class Object:
     open: Open
 
 
-def new_objects(source: FileSource, name: str, folder: Path, known: set[tuple[str, str]]) -> Iterator[Object]:
+def new_objects(
+    source: FileSource | ReportSource | WhatsappSource, name: str, folder: Path, known: set[tuple[str, str]]
+) -> Iterator[Object]:
     """Objects of a source whose (key, etag) is not known, in order of their keys.
 
     Raises ConfigError when a place without wildcards does not exist or an environment variable is not set.
@@ -52,19 +54,28 @@ def new_objects(source: FileSource, name: str, folder: Path, known: set[tuple[st
 @contextlib.contextmanager
 def read(source: FileSource, entry: Object) -> Iterator[Reading]:
     """The rows of one object in blocks of bounded memory. Raises ExtractError when it cannot be used as a whole."""
+    if source.format == "parquet":
+        with entry.open() as file:
+            yield columnar.parquet(file, source, entry.key)
+    else:
+        with unpacked(entry) as plain:
+            yield lines.read(plain, source, entry.key)
+
+
+@contextlib.contextmanager
+def unpacked(entry: Object) -> Iterator[IO[bytes]]:
+    """The bytes of one object, out of gzip where they are. Raises ExtractError when they are damaged."""
     with entry.open() as file:
         try:
-            if source.format == "parquet":
-                yield columnar.parquet(file, source, entry.key)
-            else:
-                with _plain(file) as plain:
-                    yield lines.read(plain, source, entry.key)
+            with _plain(file) as plain:
+                yield plain
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise ExtractError(f"{entry.key} is cut short or damaged gzip; nothing was loaded") from None
 
 
 @contextlib.contextmanager
 def _plain(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    file.seek(0)
     magic = file.read(len(_MAGIC_GZIP))
     file.seek(0)
     if magic != _MAGIC_GZIP:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,15 @@ from psycopg2 import sql
 
 from config.errors import ReengageError
 from config.sources import FileSource, SqlSource
+from tasks.rules import whatsapp
 from tasks.rules.errors import DatabaseError
+from tasks.rules.whatsapp import Told
 from tasks.sources.mapping import Block, Mapper, Reading
 from tasks.store.queries import Queries
 
 _READ_BYTES = 1 << 22
+_BATCH = 1_000
+_LONGEST_RAW = 900_000  # the gate refuses lines of a million bytes
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -31,13 +35,24 @@ class NothingNew(ReengageError):
 
 @dataclass(frozen=True)
 class Extract:
-    """What is landed: the source, the object's name, and what tells its content from another."""
+    """What is landed: the source, the object's name, and what tells its content from another.
+
+    `key` names WhatsApp's messages.
+    """
 
     name: str
     source: FileSource | SqlSource
     object: str
     etag: str | None
     as_of: datetime
+    key: str = field(repr=False)
+    keywords: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """What the gate needs to know of this load."""
+        if self.source.entity == "messages":
+            return self.source.options() | {"keywords": self.keywords}
+        return self.source.options()
 
 
 def begin(connection: sa.Connection, queries: Queries, extract: Extract) -> int:
@@ -52,7 +67,7 @@ def begin(connection: sa.Connection, queries: Queries, extract: Extract) -> int:
             incremental=source.delivers == "incremental",
             as_of=extract.as_of,
             time_zone=source.time_zone,
-            options=source.options(),
+            options=extract.options(),
         )
     ).scalar_one()
 
@@ -64,7 +79,7 @@ def fill(connection: sa.Connection, queries: Queries, extract: Extract, load_id:
     """
     entity = extract.source.entity
     report: dict[str, Any] = {}
-    mapper = Mapper(extract.source, extract.as_of)
+    mapper = Mapper(extract.source, extract.as_of, extract.key)
     landing = connection.execute(queries["core/load_partition"](entity=entity, load_id=load_id)).scalar_one()
     lines = 0
     if reading.header is not None:
@@ -73,13 +88,39 @@ def fill(connection: sa.Connection, queries: Queries, extract: Extract, load_id:
         _copy(connection, landing, mapper.names, stream)
         lines = stream.lines
         if reading.seen is not None and stream.good:
-            mapper.refuse_lacking(reading.seen, extract.object)
+            # JSON leaves out what a line does not need, so a file may lack it as a whole.
+            mapper.refuse_lacking(reading.seen, extract.object, but_for=extract.source.shape.sometimes)
     connection.execute(queries["core/load_landed"](load_id=load_id, lines_in=lines, report=report))
     connection.execute(queries["core/load_attach"](entity=entity, load_id=load_id))
     return lines
 
 
-def _copy(connection: sa.Connection, landing: str, names: Sequence[str], stream: _Stream) -> None:
+def chats(
+    connection: sa.Connection,
+    queries: Queries,
+    source: str,
+    entry: str,
+    etag: str | None,
+    as_of: datetime,
+    keywords: Mapping[str, Sequence[str]],
+    told: Iterable[Told],
+) -> int:
+    """Land messages that webhooks told of as one load, a line each; gives its number."""
+    load_id = connection.execute(
+        queries["core/load_begin"](
+            source=source, entity="messages", object=entry, etag=etag, incremental=True, as_of=as_of, time_zone=None,
+            options={"key": "column", "group": None, "content_excludes": [], "keywords": keywords},
+        )
+    ).scalar_one()  # fmt: skip
+    landed = connection.execute(queries["core/load_partition"](entity="messages", load_id=load_id)).scalar_one()
+    stream = _Messages(told)
+    _copy(connection, landed, whatsapp.FIELDS, stream)
+    connection.execute(queries["core/load_landed"](load_id=load_id, lines_in=stream.lines, report={}))
+    connection.execute(queries["core/load_attach"](entity="messages", load_id=load_id))
+    return load_id
+
+
+def _copy(connection: sa.Connection, landing: str, names: Sequence[str], stream: _Stream | _Messages) -> None:
     columns = ["line_no", "raw", "broken", *names]
     statement = sql.SQL("copy {} ({}) from stdin (format text, null '', freeze)").format(
         sql.Identifier("raw", landing), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -127,6 +168,28 @@ class _Stream:
         numbers, raws, codes = zip(*block.broken, strict=True)
         empty = [itertools.repeat("", len(numbers)) for _ in self._mapper.names]
         return rows + copy_rows([raws, codes, *empty], Block(numbers, raws, ()))
+
+
+class _Messages:
+    """Messages told by webhooks as the file COPY reads, numbered as they come."""
+
+    def __init__(self, told: Iterable[Told]) -> None:
+        self._told = iter(told)
+        self.lines = 0
+        self.failure: Exception | None = None
+
+    def read(self, _: int = -1) -> bytes:
+        """The next messages as COPY text; empty at the end."""
+        try:
+            batch = list(itertools.islice(self._told, _BATCH))
+        except Exception as error:
+            self.failure = error
+            raise
+        numbers = range(self.lines + 1, self.lines + len(batch) + 1)
+        self.lines += len(batch)
+        columns = [[one.fields[name] or "" for one in batch] for name in whatsapp.FIELDS]
+        raws = [one.raw[:_LONGEST_RAW] for one in batch]
+        return copy_rows([raws, itertools.repeat("", len(batch)), *columns], Block(numbers, raws, ())).encode("utf-8")
 
 
 def copy_rows(columns: Sequence[Iterable[str]], block: Block) -> str:

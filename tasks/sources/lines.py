@@ -10,6 +10,7 @@ import codecs
 import csv
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -299,8 +300,9 @@ def _json_lines(chunks: Iterator[_Chunk], source: FileSource) -> Reading:
 
 
 def _json_blocks(chunks: Iterator[_Chunk], wanted: list[str], ids: set[str], seen: set[str]) -> Iterator[Block]:
-    # Numbers keep the digits they were written with: a float would round an amount.
-    decode = json.JSONDecoder(parse_float=Decimal, parse_constant=str).decode
+    # Numbers keep the digits they were written with: a float would round an amount. NaN and its like are no JSON: they
+    # stay numbers, which the gate refuses by name.
+    decode = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal).decode
     paths = [(name, name.split(".")) for name in wanted]
     for chunk in chunks:
         numbers, raws, rows, broken = [], [], [], []
@@ -322,6 +324,7 @@ def _json_blocks(chunks: Iterator[_Chunk], wanted: list[str], ids: set[str], see
 
 
 _ABSENT = object()
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _json_row(
@@ -340,12 +343,14 @@ def _json_row(
         if value is _ABSENT:
             value = None
         else:
-            seen.add(name)  # null is an answer too: a file of withdrawals only has no basis in any line
+            seen.add(name)  # null is an answer too
         if name in ids and isinstance(value, int | Decimal) and not isinstance(value, bool):
             return "id_is_number"
         text = as_text(value)
         if "\0" in text:
             return "nul_byte"
+        if not text.isascii() and _LONE_SURROGATE.search(text):
+            return "invalid_utf8"
         values.append(text)
     return values
 

@@ -6,14 +6,16 @@ import itertools
 import json
 import math
 import re
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from config.errors import ReengageError
 from config.sources import Column, FileSource, SqlSource
+from tasks.rules import whatsapp
 from tasks.sources import timestamps
 
 Values = Sequence[str]  # the empty text is null
@@ -21,6 +23,8 @@ Change = Callable[[str], str]
 Maker = Callable[[Sequence[Values], int], Iterable[str]]
 
 _PLAIN_NUMBER = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*")
+# What a spreadsheet or a float made of an id: 9.5, 1.2E+11, 17850,0.
+_MANGLED_NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
 _LONGEST_FACTOR = 14  # two of them fit the 28 digits that Decimal multiplies exactly
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 
@@ -51,9 +55,10 @@ class Reading:
 class Mapper:
     """Contract columns of one source in COPY order, made from the source's columns by position."""
 
-    def __init__(self, source: FileSource | SqlSource, as_of: datetime) -> None:
+    def __init__(self, source: FileSource | SqlSource, as_of: datetime, key: str) -> None:
         self._source = source
         self._as_of = as_of
+        self._key = key
         self._made: list[Maker] = []
         self.names = list(source.shape.columns)
 
@@ -74,20 +79,30 @@ class Mapper:
             "missing_columns": sorted(name for name in wanted if name not in positions),
         }
 
-    def refuse_lacking(self, there: Collection[str], where: str) -> None:
-        """Raise ExtractError when a source column that the contract requires is not among those that are there."""
+    def refuse_lacking(self, there: Collection[str], where: str, but_for: Collection[str] = ()) -> None:
+        """Raise ExtractError when a source column that the contract requires is not among those that are there.
+
+        `but_for` are contract columns that may be absent all the same.
+        """
         lacking = sorted(
             {
                 name
                 for contract, column in self._source.columns.items()
                 for name in column.source_columns()
-                if name not in there and contract in self._source.shape.required
+                if name not in there and contract in self._source.shape.required and contract not in but_for
             }
         )
         if lacking:
+            # Where none fits, the first line is no header but a person's own line, which must not be quoted.
+            named = {name for column in self._source.columns.values() for name in column.source_columns()}
+            is_header = not named.isdisjoint(there)
             raise ExtractError(
                 f"{where}: column {', '.join(lacking)} is missing; nothing was loaded. There are: "
-                f"{', '.join(sorted(there)[:50]) or 'none of the columns that the mapping names'}"
+                + (
+                    ", ".join(sorted(there)[:50])
+                    if is_header
+                    else "none of the columns that the mapping names; a file without a header line needs `header:`"
+                )
             )
 
     def apply(self, block: Block) -> list[Iterable[str]]:
@@ -100,7 +115,7 @@ class Mapper:
 
         Only what may be applied twice: a value that was understood then stays as it is.
         """
-        mapper = cls(source, datetime.min.replace(tzinfo=UTC))  # no fallback is applied again
+        mapper = cls(source, datetime.min.replace(tzinfo=UTC), "")  # no fallback and no name is made again
         fresh = dict(kept)
         for name, column in source.columns.items():
             value = kept.get(name)
@@ -120,7 +135,13 @@ class Mapper:
             return self._with_fallback(column, positions)
         if column is None:
             return lambda _, count: itertools.repeat("", count)
-        return self._column(column, name, positions)
+        made = self._column(column, name, positions)
+        return self._named(made) if name in whatsapp.NAMED else made
+
+    def _named(self, made: Maker) -> Maker:
+        """Ids of messages by our names where they are WhatsApp's, which hold a number."""
+        key = self._key
+        return lambda columns, count: (whatsapp.named(key, value) for value in made(columns, count))
 
     def _column(self, column: Column, name: str, positions: dict[str, int]) -> Maker:
         constant = column.constant
@@ -186,11 +207,17 @@ class Mapper:
 
 
 def _written_number(value: str, pattern: str) -> str:
-    """An id that arrived as a number, as the mapping writes it; anything else stays as it came."""
+    """An id that arrived as a number, as the mapping writes it; one that is no number at all stays as it came.
+
+    A number that is not whole is nobody's id: the bar makes the gate refuse it. NaN is how a column of floats says
+    that there is nothing.
+    """
     found = _PLAIN_NUMBER.fullmatch(value)
-    if not found:
-        return value
-    return found[1] if pattern == "plain" else found[1].zfill(len(pattern))
+    if found:
+        return found[1] if pattern == "plain" else found[1].zfill(len(pattern))
+    if value.strip().lower() == "nan":
+        return ""
+    return f"{value.strip()} | no whole number" if _MANGLED_NUMBER.fullmatch(value) else value
 
 
 def _by_prefix(value: str, prefixes: dict[str, str]) -> str:
@@ -222,6 +249,15 @@ def number_id(where: str, name: str, contract: str) -> ExtractError:
     )
 
 
+# json writes no exact numbers: they are written as marked texts, and the marks and quotes taken off afterwards.
+_MARK: Final = secrets.token_hex(8)
+_EXACT: Final = re.compile(f'"{_MARK}([^"]+)"')
+
+
+def _nested(value: Any) -> str:
+    return f"{_MARK}{value}" if isinstance(value, Decimal) else str(value)
+
+
 def as_text(value: Any) -> str:
     """A value of JSON, Parquet or a database as the text that lands: nothing is rounded, nested values stay JSON."""
     if isinstance(value, str):
@@ -233,7 +269,8 @@ def as_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f") if value.is_finite() else str(value)
     if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        text = json.dumps(value, ensure_ascii=False, default=_nested)
+        return _EXACT.sub(r"\1", text) if _MARK in text else text
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
     isoformat = getattr(value, "isoformat", None)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql
 
 from config.settings import read_yaml
 from tasks.rules.errors import ConfigError, Problem
-from tasks.store import cycle
+from tasks.store import cycle, silences
 from tasks.store.engine import Database, scrubbed
 from tasks.store.migrate import migrate
 from tasks.store.queries import Queries, Query, shown
@@ -186,7 +186,7 @@ def _params(case: Case, query: Query, zone: ZoneInfo) -> dict[str, Any]:
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "core.purchases": {"amount": 10, "currency": "EUR", "status": "paid"},
     "core.checkouts": {"status": "opened"},
-    "core.conversations": {"channel": "whatsapp", "milestone": "lead"},
+    "core.conversations": {"channel": "whatsapp"},
     "core.messages": {"direction": "inbound", "sender": "customer"},
     "core.ads": {"status": "active"},
     "core.consents": {"channel": "email", "purpose": "marketing", "status": "granted", "basis": "express"},
@@ -256,6 +256,15 @@ def _fill(
         touched.create(connection)
         connection.execute(sa.insert(touched), [{"customer_id": person} for person in people])
         cycle.refresh(connection, queries)
+    if "core.messages" in case.given:
+        silences.begin(connection)
+        told = tables["core.messages"].c.conversation_id
+        connection.execute(
+            sa.insert(sa.table("touched_conversations", sa.column("conversation_id"))).from_select(
+                ["conversation_id"], sa.select(told).distinct()
+            )
+        )
+        silences.refresh(connection, queries)
 
 
 def _make_temporary(

@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from config.campaign import Campaign
+from config.campaign import LONGEST_OFFSET, Campaign
 from tasks.rules import assignment
-from tasks.rules.contract import DELTA_PARAM
-from tasks.store import cycle, segments
+from tasks.rules.contract import DELTA_PARAMS
+from tasks.rules.errors import ConfigError, Problem
+from tasks.store import changes, segments
 from tasks.store.runs import Run
 
-# Deltas look back a little further than the last run: nobody falls between two clocks.
-OVERLAP = timedelta(days=1)
 FULL_PASS_EVERY = timedelta(days=7)
 
 
@@ -42,6 +41,7 @@ class Chosen:
     reopened: int = 0
     closed: dict[str, int] = field(default_factory=dict)  # by reason
     cancelled: int = 0
+    outside_free_window: int = 0  # enrolled now and never to be written to: the campaign writes for free only
 
     @property
     def new(self) -> int:
@@ -51,7 +51,7 @@ class Chosen:
     def counts(self) -> dict[str, Any]:
         """For the run's row and the artifact."""
         return {
-            "standing": self.standing.why,
+            "standing": "held" if self.standing.is_on and self.standing.is_held else self.standing.why,
             "full_pass": self.full_pass,
             "found": self.found,
             "enrolled": self.new,
@@ -60,6 +60,7 @@ class Chosen:
             "reopened": self.reopened,
             "closed": self.closed,
             "cancelled": self.cancelled,
+            **({"outside_free_window": self.outside_free_window} if self.outside_free_window else {}),
         }
 
 
@@ -75,26 +76,35 @@ def standing(run: Run, connection: sa.Connection) -> Standing:
     return Standing(why == "active", over, state.is_held, why)
 
 
-def choose(run: Run, connection: sa.Connection) -> Chosen:
+def choose(
+    run: Run, connection: sa.Connection, only: list[str] | None = None, arms_of: Campaign | None = None
+) -> Chosen:
     """Stage the segment, close what is over, enrol who is new; all in the caller's transaction.
 
-    Takes the newly chosen since the last complete run and everyone whose purchase days changed since; everybody
+    Takes the newly chosen since the last complete run and everyone whose facts changed since; everybody
     when the segment or its parameters changed, when it cannot say who is new, and once a week. Both enrol the same
-    people. Raises SqlContractError, with nobody enrolled, when the segment breaks its promise.
+    people. `only` looks at these customers alone and at nobody else. `arms_of` is the campaign whose arms hold, another
+    one than the run's where that is played. Raises, with nobody enrolled, SqlContractError when the segment breaks its
+    promise and ConfigError when an ad to retarget never had a bot (R2).
     """
     queries, campaign = run.work.queries, _campaign(run)
     now = standing(run, connection)
+    if now.is_on and campaign.retargeting:
+        _refuse_ads_without_bot(run, connection)
     connection.execute(queries["ledger/plan_memory"]())
     connection.execute(queries["ledger/choose_create"]())
     full, found, seen, fingerprint = False, 0, run.as_of, ""
     looked_at: list[str] = []
     if now.is_on:
-        seen = cycle.horizon(connection, queries)
+        seen = changes.horizon(connection, queries)
         fingerprint = _fingerprint(run)
-        since = _since(run, connection, fingerprint)
-        changed = cycle.changed_since(connection, queries, since[1]) if since else None
-        if since and changed is not None:
-            _stage(run, connection, {DELTA_PARAM: since[0]}, None)
+        since = None if only else _since(run, connection, fingerprint)
+        changed = changes.changed_since(connection, queries, _relations(run), since[1]) if since else None
+        if only:
+            _stage(run, connection, {}, only)
+            looked_at = only
+        elif since and changed is not None:
+            _stage(run, connection, {str(_delta_param(run)): since[0]}, None)
             _stage(run, connection, {}, changed)
             looked_at = changed
         else:
@@ -113,7 +123,11 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
     connection.execute(queries["ledger/choose_known"](campaign=campaign.name))
     connection.execute(sa.text("analyze chosen_known (person_id, episode)"))
     reopened = connection.execute(queries["ledger/reopen"]()).scalar_one()
-    rows = _enrol(run, connection, fingerprint)
+    if campaign.retargeting:
+        follows = campaign.retargeting.anchor == "latest_message"
+        moved = queries["ledger/choose_anchors"](campaign=campaign.name, as_of=run.as_of, follows_replies=follows)
+        connection.execute(moved)
+    rows = _enrol(run, connection, fingerprint, arms_of or campaign)
     connection.execute(
         queries["ledger/choose_noted"](
             run_id=run.run_id, full_pass=full, segment_sha256=fingerprint, changes_seen_at=seen
@@ -128,7 +142,31 @@ def choose(run: Run, connection: sa.Connection) -> Chosen:
         reopened=reopened,
         closed=closed,
         cancelled=cancelled,
+        outside_free_window=_outside(run, connection),
     )
+
+
+def _refuse_ads_without_bot(run: Run, connection: sa.Connection) -> None:
+    """An ad that lost its bot suspends what is due (`no_bot`); one that never had any is a mistake in the file."""
+    campaign = _campaign(run)
+    never = run.work.queries["core/ads_never_with_bot"](ads=campaign.ads, as_of=run.as_of)
+    where = str(run.work.settings.folder("campaigns") / campaign.name / "campaign.yaml")
+    problems = [
+        Problem(f"{where}: ads", f"ad {ad} never had a bot: link one to it, or take it out of `ads`")
+        for ad in connection.execute(never).scalars()
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _outside(run: Run, connection: sa.Connection) -> int:
+    """How many of those enrolled now no step can reach: their free window is over or never opened (R16)."""
+    retargeting = _campaign(run).retargeting
+    if retargeting is None or retargeting.after_free_window:
+        return 0
+    return connection.execute(
+        run.work.queries["ledger/choose_outside"](run_id=run.run_id, as_of=run.as_of)
+    ).scalar_one()
 
 
 def _campaign(run: Run) -> Campaign:
@@ -137,30 +175,42 @@ def _campaign(run: Run) -> Campaign:
     return run.campaign
 
 
+def _relations(run: Run) -> set[str]:
+    return segments.relations(run.work.queries[f"segments/{_campaign(run).segment}"])
+
+
 def _fingerprint(run: Run) -> str:
     campaign = _campaign(run)
-    return segments.fingerprint(run.work.queries[f"segments/{campaign.segment}"], campaign.params)
+    query = run.work.queries[f"segments/{campaign.segment}"]
+    return segments.fingerprint(query, segments.params_of(query, campaign))
+
+
+def _delta_param(run: Run) -> str | None:
+    """The parameter by which the segment answers for who is new only; None: it cannot tell."""
+    query = run.work.queries[f"segments/{_campaign(run).segment}"]
+    return next((name for name in DELTA_PARAMS if name in query.params), None)
 
 
 def _since(run: Run, connection: sa.Connection, fingerprint: str) -> tuple[datetime, datetime] | None:
     """From where a delta goes on: who became late after, whose days changed after. None: look at everybody."""
     campaign = _campaign(run)
-    query = run.work.queries[f"segments/{campaign.segment}"]
-    if DELTA_PARAM not in query.params or DELTA_PARAM in campaign.params:
+    delta = _delta_param(run)
+    if delta is None or delta in campaign.params:
         return None
     last = connection.execute(run.work.queries["ledger/choose_last"](campaign=campaign.name)).one_or_none()
     if last is None or last.segment_sha256 != fingerprint or last.full_at is None:
         return None
     if run.as_of - last.full_at >= FULL_PASS_EVERY:
         return None
-    return last.as_of.astimezone(UTC) - OVERLAP, last.changes_seen_at
+    return last.as_of.astimezone(UTC) - DELTA_PARAMS[delta], last.changes_seen_at
 
 
 def _stage(run: Run, connection: sa.Connection, extra: dict[str, Any], only: list[str] | None) -> None:
     if only == []:
         return
     campaign = _campaign(run)
-    segments.stage(run.work, connection, campaign.segment, {**campaign.params, **extra}, run.as_of, only=only)
+    asked = segments.params_of(run.work.queries[f"segments/{campaign.segment}"], campaign) | extra
+    segments.stage(run.work, connection, campaign.segment, asked, run.as_of, only=only)
     connection.execute(run.work.queries["ledger/choose_take"]())
 
 
@@ -181,7 +231,7 @@ def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: boo
     return {row.close_reason: row.closed for row in rows}
 
 
-def _enrol(run: Run, connection: sa.Connection, fingerprint: str) -> list[sa.Row[Any]]:
+def _enrol(run: Run, connection: sa.Connection, fingerprint: str, arms_of: Campaign) -> list[sa.Row[Any]]:
     campaign, salt = _campaign(run), run.work.settings.salt.get_secret_value()
     rows = connection.execute(
         run.work.queries["ledger/enrol"](
@@ -189,16 +239,23 @@ def _enrol(run: Run, connection: sa.Connection, fingerprint: str) -> list[sa.Row
             as_of=run.as_of,
             run_id=run.run_id,
             salt=salt,
-            holdout_experiment=assignment.holdout_experiment(campaign.name),
-            variant_experiment=assignment.variant_experiment(campaign.name),
+            holdout_experiment=assignment.holdout_experiment(arms_of.name),
+            variant_experiment=assignment.variant_experiment(arms_of.name),
             holdout=campaign.holdout,
             variants=assignment.variant_bounds(campaign),
-            version=assignment.version(campaign, salt),
+            version=assignment.version(arms_of, salt),
+            arms_of=arms_of.name,
             segment_sha256=fingerprint,
             config_sha256=run.config_sha256,
+            has_conversations=campaign.retargeting is not None,
+            silent_since=None if _takes_backlog(campaign) else run.as_of - LONGEST_OFFSET,
         )
     )
     return list(rows)
+
+
+def _takes_backlog(campaign: Campaign) -> bool:
+    return campaign.retargeting is None or campaign.retargeting.backlog
 
 
 def _sums(rows: list[sa.Row[Any]], name: str) -> dict[str, int]:

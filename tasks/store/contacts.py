@@ -35,6 +35,7 @@ def refresh(connection: sa.Connection, queries: Queries, as_of: datetime) -> int
                 (
                     person["customer_id"], found.email_canonical, found.email_reason, found.phone_e164,
                     found.phone_reason, "{" + ",".join(found.time_zones) + "}",
+                    "{" + ",".join(found.legal_areas) + "}", found.phone_country,
                 )
             )  # fmt: skip
         copy_rows(connection, "derived_contacts", rows)

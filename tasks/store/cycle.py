@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import sqlalchemy as sa
 
+from tasks.store import filling
 from tasks.store.queries import Queries
 
 # One number for everyone who refreshes: two loads that meet in one customer must see each other's purchases.
 REFRESH_LOCK = 7_345_010
-# Above this many people a run looks at everybody, which costs less than asking for them one by one.
-MANY = 50_000
+
+
+def begin(connection: sa.Connection) -> None:
+    """Make the place where a load notes whose purchases change, and from when on; gone with the transaction."""
+    connection.execute(sa.text("drop table if exists pg_temp.touched_customers"))
+    connection.execute(
+        sa.text(
+            "create temporary table touched_customers (customer_id text primary key, since timestamptz not null) "
+            "on commit drop"
+        )
+    )
 
 
 def refresh(connection: sa.Connection, queries: Queries) -> int | None:
     """Bring the purchase days of everyone in the temporary table touched_customers up to date.
 
     Call it after the last write to core.purchases, in the same transaction (read committed) and after nothing else
-    that waits: until the end of the transaction other refreshes wait for this one. Safe to repeat. Returns how many
-    people's days changed; None when the days were written for the first time, for everybody.
+    that waits: until the end of the transaction other refreshes wait for this one. Safe to repeat. A column `since`
+    of touched_customers says before which moment none of a person's purchases changed; without it all are read.
+    Returns how many people's days changed; None when the days were written for the first time, for everybody.
     """
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(REFRESH_LOCK)))
     if connection.execute(queries["core/cycle_is_empty"]()).scalar_one():
         _fill(connection, queries)
         return None
+    since = "since timestamptz not null default '-infinity'"
+    connection.execute(sa.text(f"alter table touched_customers add column if not exists {since}"))
     # A temporary table is never analysed by itself, and the plan hangs on how many people are in it.
     connection.execute(sa.text("analyze touched_customers"))
-    return connection.execute(queries["core/cycle_refresh"]()).scalar_one()
+    # A day's people are looked up: beside them even a short history is long.
+    connection.execute(sa.text("set local random_page_cost = 1.1"))
+    changed = connection.execute(queries["core/cycle_refresh"]()).scalar_one()
+    connection.execute(sa.text("set local random_page_cost to default"))
+    return changed
 
 
 def _fill(connection: sa.Connection, queries: Queries) -> None:
-    """Everybody's days into the empty table; its indexes are built by sorting afterwards, half the work of a load."""
-    indexes = connection.execute(queries["core/table_indexes"](relation="purchase_days")).mappings().all()
-    connection.execute(queries["core/cycle_clear"]())
-    for index in indexes:
-        connection.execute(sa.text(index["drop"]))
-    # Everybody is read, so one pass and one sort beat the index, whose rows the merge has only just written.
-    for setting in ("work_mem = '128MB'", "enable_indexscan = off", "enable_indexonlyscan = off"):
-        connection.execute(sa.text(f"set local {setting}"))
-    connection.execute(queries["core/cycle_fill"]())
-    for setting in ("work_mem", "enable_indexscan", "enable_indexonlyscan"):
-        connection.execute(sa.text(f"set local {setting} to default"))
-    connection.execute(sa.text("set local maintenance_work_mem = '256MB'"))
-    for index in indexes:
-        connection.execute(sa.text(index["create"]))
+    """Everybody's days into the empty table."""
+    with filling.emptied(connection, queries, "purchase_days"):
+        # Everybody is read, so one pass and one sort beat the index, whose rows the merge has only just written.
+        for setting in ("work_mem = '4MB'", "enable_indexscan = off", "enable_indexonlyscan = off"):
+            connection.execute(sa.text(f"set local {setting}"))
+        connection.execute(queries["core/cycle_fill"]())
+        for setting in ("work_mem", "enable_indexscan", "enable_indexonlyscan"):
+            connection.execute(sa.text(f"set local {setting} to default"))
     connection.execute(queries["core/cycle_filled"]())
-    connection.execute(sa.text("analyze core.purchase_days"))
-
-
-def horizon(connection: sa.Connection, queries: Queries) -> datetime:
-    """What a run stores so that the next one can ask `changed_since`; in UTC, before the run reads anything."""
-    return connection.execute(queries["core/cycle_horizon"]()).scalar_one()
-
-
-def changed_since(
-    connection: sa.Connection, queries: Queries, since: datetime, at_most: int = MANY
-) -> list[str] | None:
-    """Everyone whose purchase days changed since `since`; None: more than `at_most`, so take a full pass."""
-    if connection.execute(queries["core/cycle_filled_since"](since=since)).scalar_one():
-        return None
-    found = connection.execute(queries["core/cycle_changed_since"](since=since, at_most=at_most + 1)).scalars().all()
-    return None if len(found) > at_most else list(found)

@@ -7,15 +7,16 @@ import json
 import os
 import re
 import secrets
+import traceback
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
-from config.settings import Settings
+from config.settings import CHECKOUT, Settings
 from tasks.rules.errors import DatabaseError
 from tasks.store import embedded
 
@@ -24,6 +25,10 @@ ROLES: tuple[Role, ...] = ("analyst", "dashboard")
 T = TypeVar("T")
 # Serialization failure, deadlock, lock timeout: the transaction did nothing and may be repeated.
 REPEATABLE = ("40001", "40P01", "55P03")
+# How long a transaction may wait for us between two statements. A process that is stopped, or that hangs, loses its
+# session then, and with it the locks that others wait for. Where somebody else's system is waited for, it may be long.
+MOST_IDLE = timedelta(seconds=60)
+MOST_IDLE_PATIENT = timedelta(hours=2)
 
 
 class Database:
@@ -33,9 +38,12 @@ class Database:
     the schema `evaluation` only; both are separate logins and never a SET ROLE (reliability finding 6).
     """
 
-    def __init__(self, url: str, home: Path, role_urls: dict[Role, str] | None = None) -> None:
+    def __init__(
+        self, url: str, home: Path, role_urls: dict[Role, str] | None = None, *, most_idle: timedelta = MOST_IDLE
+    ) -> None:
         self.url = sa.make_url(_with_driver(url))
         self.home = home
+        self.most_idle = most_idle
         self._role_urls = role_urls or {}
 
     @classmethod
@@ -59,13 +67,23 @@ class Database:
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The pipeline's engine; bind values are hidden from errors, timeouts end half-open connections."""
-        return self._engine(self.url, pool_size=5, max_overflow=10)
+        """The pipeline's engine; bind values are hidden from errors, timeouts end half-open connections.
+
+        PostgreSQL ends a session that holds a transaction open and does nothing in it for longer than `most_idle`.
+        """
+        idle = f" -c idle_in_transaction_session_timeout={int(self.most_idle.total_seconds() * 1000)}"
+        return self._engine(self.url, settings=idle, pool_size=5, max_overflow=10)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """One transaction of the pipeline: committed at the end of the block, rolled back on an error."""
+    def transaction(self, *, most_idle: timedelta | None = None) -> Iterator[sa.Connection]:
+        """One transaction of the pipeline: committed at the end of the block, rolled back on an error.
+
+        One with a `most_idle` of its own may wait so long between two statements, for somebody else's system; it
+        must lock nothing that others need.
+        """
         with self.engine.begin() as connection:
+            if most_idle is not None:
+                wait_longer(connection, most_idle)
             yield connection
 
     def repeated(self, do: Callable[[sa.Connection], T]) -> T:
@@ -91,7 +109,8 @@ class Database:
 
     def role_engine(self, role: Role, **options: Any) -> sa.Engine:
         """A fresh engine under another login; the caller disposes of it."""
-        return self._engine(self.role_url(role), **{"pool_size": 2, "max_overflow": 2, **options})
+        wanted: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, **options}
+        return self._engine(self.role_url(role), **wanted)
 
     def role_url(self, role: Role) -> sa.URL:
         """Address of this database under a role's own login."""
@@ -151,7 +170,7 @@ class Database:
         if "engine" in self.__dict__:
             self.engine.dispose()
 
-    def _engine(self, url: sa.URL, **options: Any) -> sa.Engine:
+    def _engine(self, url: sa.URL, *, settings: str = "", **options: Any) -> sa.Engine:
         return sa.create_engine(
             url,
             hide_parameters=True,
@@ -164,10 +183,17 @@ class Database:
                 # A lost machine's session, and the advisory locks it holds, end on the server within a minute.
                 "options": (
                     "-c timezone=UTC -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+                    + settings
                 ),
             },
             **options,
         )
+
+
+def wait_longer(connection: sa.Connection, most_idle: timedelta) -> None:
+    """Let this transaction wait so long between two statements from now on."""
+    limit = f"{most_idle.total_seconds():.0f}s"
+    connection.execute(sa.select(sa.func.set_config("idle_in_transaction_session_timeout", limit, True)))
 
 
 def _with_driver(url: str) -> str:
@@ -184,3 +210,15 @@ def scrubbed(error: sa.exc.DBAPIError) -> str:
     if str(getattr(error.orig, "pgcode", None) or "").startswith("22"):  # a value could not be read: it is quoted
         said = re.sub(r"""(:\s*)?"[^"]*"?""", "", said)
     return said
+
+
+def place(error: BaseException) -> str:
+    """File and line in this checkout where an error came up, without any value."""
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(CHECKOUT) and ".venv" not in frame.filename
+    ]
+    if not ours:
+        return "an unknown place"
+    return f"{Path(ours[-1].filename).relative_to(CHECKOUT)}:{ours[-1].lineno}"

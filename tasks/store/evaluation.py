@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.rules.errors import Superseded
+from tasks.store import turn
 from tasks.store.workspace import Workspace
 
 # Under a language or country filter there are many more cells, so windows are shorter there.
@@ -18,14 +19,15 @@ MAX_WINDOW_HOURS_BY_PLACE: Final = 168
 # In order: what the statements share, then the tables. Each name is a file of sql/evaluation.
 _SHARED: Final = (
     "work_memory", "measured_campaigns", "measured_people", "followed_purchases", "incremental_entries",
-    "measured_sends", "attributed_entries",
+    "measured_sends", "attributed_entries", "measured_leads", "measured_retargets",
 )  # fmt: skip
 _TABLES: Final = (
     "outcomes", "outcomes_gone", "clear",
     "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
     "reached_people", "converted_people",
     "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
-    "people", "sends", "data_as_of",
+    "people", "sends", "reports", "leads", "retargeted_leads", "retargets_by_hour", "send_costs", "qualified_leads",
+    "data_as_of",
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def measure(work: Workspace, connection: sa.Connection, as_of: datetime) -> list
     Readers see the old tables until that transaction commits, and the same moment again gives the same rows (K11,
     I11). Raises Superseded when another process is measuring.
     """
-    if not connection.execute(work.queries["evaluation/lock"]()).scalar_one():
+    if not turn.take(connection, work.queries["evaluation/lock"]()):
         raise Superseded("evaluate: another run is doing this work")
     given = {
         "as_of": as_of,
@@ -64,10 +66,12 @@ def measure(work: Workspace, connection: sa.Connection, as_of: datetime) -> list
 
 
 def _rule(campaign: Campaign) -> dict[str, object]:
-    """What the statements need of a campaign: its goal, and the currency its people are compared in."""
+    """What the statements need of a campaign: its goal, the currency its people are compared in, whose leads it has."""
     return {
         "campaign": campaign.name,
         "goal_event": campaign.goal.event,
         "goal_where": campaign.goal.where,
         "currency": campaign.currency,
+        "is_retargeting": campaign.retargeting is not None,
+        "ads": list(campaign.ads),
     }

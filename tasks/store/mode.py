@@ -17,8 +17,9 @@ def settle(work: Workspace, connection: sa.Connection) -> Mode:
     Raises ModeError when the settings ask for the other mode: a simulated database never becomes live, since its
     ledger says people were written to who never were; a live one never becomes simulated, since it would stop.
     """
-    row = connection.execute(work.queries["ledger/mode_lock"]()).one()
-    stored: Mode | None = row.mode
+    stored: Mode | None = connection.execute(work.queries["ledger/mode"]()).one().mode
+    if stored is None:  # once decided it never changes, and nobody need wait for anybody
+        stored = connection.execute(work.queries["ledger/mode_lock"]()).one().mode
     wanted = work.settings.wanted_mode
     if stored is None:
         stored = wanted or "live"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from config.campaign import Campaign
+from config.providers import OUTBOX
 from tasks.rules import assignment
 from tasks.rules.content import Version
 from tasks.rules.keyed import pads
@@ -17,7 +19,9 @@ from tasks.store.runs import Run
 
 # Under all_viable a text message is the last resort: only when neither of these two is viable (A14).
 LAST_RESORT = "sms"
-# An unknown zone may not be assumed where writing at night is against the law (A3).
+# The channel whose messages are charged by category and country, and not delivered everywhere.
+PRICED = "whatsapp"
+# An unknown zone may not be assumed where writing at night is against the law, whatever the campaign says (A3).
 ZONE_NEVER_ASSUMED = ("sms", "whatsapp")
 
 
@@ -91,11 +95,14 @@ def variant_names(campaign: Campaign) -> list[str]:
     return [bound["name"] for bound in assignment.variant_bounds(campaign)]
 
 
-def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, provider: str = "outbox") -> Planned:
+def plan(
+    run: Run, connection: sa.Connection, versions: Sequence[Version], providers: Mapping[str, str] | None = None
+) -> Planned:
     """Decide every open step anew and keep the intents in step with it, in the caller's transaction.
 
-    `versions` say which words each message is made of (Templates.versions). Safe to repeat: with the same input
-    nothing is written, and an intent that a crash left out is made.
+    `versions` say which words each message is made of (Templates.versions), `providers` who delivers a channel (the
+    outbox all others). Safe to repeat: with the same input nothing is written, and an intent that a crash left out
+    is made.
     """
     campaign, queries = run.campaign, run.work.queries
     if campaign is None:
@@ -121,17 +128,62 @@ def plan(run: Run, connection: sa.Connection, versions: Sequence[Version], *, pr
             campaign=campaign.name,
             as_of=run.as_of,
             run_id=run.run_id,
-            provider=provider,
             versions=[
-                {"step": str(v.step), "variant": v.variant, "channel": v.channel, "sha256": v.sha256} for v in versions
+                {
+                    "step": str(version.step),
+                    "variant": version.variant,
+                    "channel": version.channel,
+                    "sha256": version.sha256,
+                    "provider": (providers or {}).get(version.channel, OUTBOX),
+                }
+                for version in versions
             ],
             voucher_code=campaign.voucher.code if campaign.voucher else None,
             priority=campaign.priority,
+            anchor_moves=campaign.retargeting is not None,
         )
     ).scalar_one()
     withdrawn = connection.execute(queries["ledger/plan_withdraw"](as_of=run.as_of)).scalar_one()
     rows = connection.execute(queries["ledger/plan_summary"](campaign=campaign.name)).mappings()
     return Planned(tuple(dict(row) for row in rows), written, withdrawn)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What planned WhatsApp messages of one step would cost; amounts of different currencies are never added.
+
+    `standing` is free, charged, no_price (of `country`), or outside_free_window: such a message would not leave.
+    """
+
+    step: str
+    standing: str
+    country: str | None
+    currency: str | None
+    is_example: bool
+    people: int
+    cost: Decimal | None
+
+
+def costs(run: Run, connection: sa.Connection) -> list[Cost]:
+    """What the messages just planned in this transaction would cost, each at its own time, on what is known now."""
+    campaign = run.campaign
+    if campaign is None:
+        raise TypeError("planning is for one campaign")
+    categories = [
+        {"step": str(step), "variant": variant, "category": campaign.price_category(message)}
+        for step in range(1, len(campaign.steps) + 1)
+        for variant in variant_names(campaign)
+        if (message := campaign.messages_for(step, variant).get(PRICED))
+    ]
+    if not categories:
+        return []
+    asked = run.work.queries["ledger/plan_costs"](as_of=run.as_of, categories=categories, pays=pays(campaign))
+    return [Cost(**row) for row in connection.execute(asked).mappings()]
+
+
+def pays(campaign: Campaign) -> bool:
+    """Whether its WhatsApp messages leave also where they are charged (R9)."""
+    return campaign.retargeting is None or campaign.retargeting.after_free_window
 
 
 def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
@@ -141,6 +193,7 @@ def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
     connection.execute(queries["ledger/plan_people"](as_of=run.as_of))
     connection.execute(sa.text("analyze people (person_id)"))
     connection.execute(queries["ledger/plan_ids"]())
+    connection.execute(sa.text("analyze people_ids"))
     connection.execute(
         queries["ledger/plan_ways"](
             as_of=run.as_of,
@@ -148,13 +201,14 @@ def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
             channels=channels,
             inner_pad=inner_pad,
             outer_pad=outer_pad,
+            categories=price_categories(campaign),
         )
     )
-    connection.execute(sa.text("analyze people_ids, ways (person_id, channel)"))
+    connection.execute(sa.text("analyze ways (person_id, channel)"))
     connection.execute(queries["ledger/plan_eligible"]())
     for use in campaign.channels:
         answer_into_eligible(
-            queries, connection, use.name, bases=list(use.consent), needs_zone=_needs_zone(campaign, use.name)
+            queries, connection, use.name, bases=list(use.consent), needs_zone=needs_zone(campaign, use.name)
         )
     connection.execute(queries["ledger/plan_offers"](channels=channels))
     connection.execute(sa.text("analyze offers (person_id)"))
@@ -171,7 +225,14 @@ def answer_into_eligible(queries: Queries, connection: sa.Connection, name: str,
     connection.execute(sa.insert(eligible).from_select(list(eligible.c), rows))
 
 
-def _needs_zone(campaign: Campaign, channel: str) -> bool:
-    if campaign.quiet_hours is None:
-        return False
-    return campaign.quiet_hours.unknown_zone is None or channel in ZONE_NEVER_ASSUMED
+def price_categories(campaign: Campaign) -> list[str]:
+    """What WhatsApp charges the campaign's messages by, over all steps and variants."""
+    found = {campaign.price_category(message) for _, name, message in campaign.all_messages() if name == PRICED}
+    return sorted(found)
+
+
+def needs_zone(campaign: Campaign, channel: str) -> bool:
+    """Whether a person whose time zone is unknown may not be written to on this channel (A3)."""
+    if channel in ZONE_NEVER_ASSUMED:
+        return True
+    return campaign.quiet_hours is not None and campaign.quiet_hours.unknown_zone is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import ConfigError, Problem
-from tasks.rules.errors import GateError
-from tasks.store import gate
+from tasks.rules import whatsapp
+from tasks.store import gate, reports
 from tasks.store.gate import Counts
 from tasks.store.queries import Queries
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 # What today's mapping makes of a line's kept columns, and the zone of its times without one.
 Renew = Callable[[str, Mapping[str, str | None]], Mapping[str, str | None]]
 
@@ -60,10 +62,10 @@ def listing(
 
 
 def show(connection: sa.Connection, queries: Queries, quarantine_id: int) -> dict[str, Any]:
-    """One line with all that stands in it. Raises GateError when there is none with that number."""
+    """One line with all that stands in it. Raises ConfigError when there is none with that number."""
     row = connection.execute(queries["core/quarantine_show"](quarantine_id=quarantine_id)).mappings().first()
     if row is None:
-        raise GateError(f"there is no line {quarantine_id} in quarantine; see reengage quarantine list")
+        raise ConfigError(Problem(str(quarantine_id), "no such line in quarantine; see reengage quarantine list"))
     return dict(row)
 
 
@@ -81,7 +83,8 @@ def replay(
     """Route lines again as their load would have: the state becomes that of a clean first load (I5).
 
     Corrected values replace kept ones, after `renew` has applied today's mapping and `zones` today's zones by source.
-    All in the caller's transaction. Lines that fail again are in quarantine anew, with today's reason.
+    All in the caller's transaction. Lines that fail again are in quarantine anew, with today's reason. Raises
+    ConfigError with every number that is not waiting.
     """
     taken = (
         connection.execute(
@@ -94,13 +97,18 @@ def replay(
     )
     unknown = sorted({*choice.ids, *(corrections or {})} - {row["quarantine_id"] for row in taken})
     if unknown:
-        numbers = ", ".join(map(str, unknown))
-        raise GateError(f"not waiting in quarantine: {numbers}; see reengage quarantine list")
+        words = "is not waiting in quarantine; see reengage quarantine list"
+        raise ConfigError(*(Problem(str(number), words) for number in unknown))
     answers = []
     for load_id, group in itertools.groupby(taken, key=lambda row: row["load_id"]):
         rows = list(group)
         source = rows[0]["source"]
-        lines = [_line(dict(row), (corrections or {}).get(row["quarantine_id"]), renew) for row in rows]
+        first = connection.execute(queries["core/load_show"](load_id=load_id)).one()
+        if first.entity == reports.ENTITY:
+            again, counts = _reports_again(connection, queries, key, first, rows, as_of)
+            answers.append(Replayed(source, load_id, again, counts))
+            continue
+        lines = [_line(dict(row), (corrections or {}).get(row["quarantine_id"]), renew, key) for row in rows]
         again = gate.land_again(connection, queries, load_id, "quarantined lines, replayed", lines, as_of)
         if zones and source in zones:
             gate.set_zone(connection, again, zones[source])
@@ -111,7 +119,35 @@ def replay(
     return answers
 
 
-def _line(row: Mapping[str, Any], correction: Mapping[str, str | None] | None, renew: Renew | None) -> dict[str, Any]:
+def _reports_again(
+    connection: sa.Connection,
+    queries: Queries,
+    key: str,
+    first: sa.Row[Any],
+    rows: Sequence[sa.RowMapping],
+    as_of: datetime | None,
+) -> tuple[int, Counts]:
+    """Lines of reports are read again as they came; nothing of them is mapped, so nothing can be corrected."""
+    again = reports.open_load(
+        connection,
+        queries,
+        source=first.source,
+        provider=first.provider,
+        entry="quarantined lines, replayed",
+        etag=None,
+        as_of=as_of or first.as_of,
+    )
+    lines = [reports.Line(row["line_no"], row["raw"].encode()) for row in rows]
+    counted = reports.take_lines(connection, queries, first.provider, again, lines, key=key, at=as_of)
+    reports.close_load(connection, queries, again, counted)
+    lifted = queries["core/quarantine_lifted"](ids=[row["quarantine_id"] for row in rows], load_id=again)
+    connection.execute(lifted)
+    return again, Counts(len(lines), counted.accepted, counted.duplicate, counted.quarantined, 0, counted.erased)
+
+
+def _line(
+    row: Mapping[str, Any], correction: Mapping[str, str | None] | None, renew: Renew | None, key: str
+) -> dict[str, Any]:
     """A kept line as it is landed again; one that could never be split stays so unless it is corrected."""
     fields = dict(row["fields"])
     broken = row["reason"] if not fields and not correction else None
@@ -121,12 +157,16 @@ def _line(row: Mapping[str, Any], correction: Mapping[str, str | None] | None, r
         "line_no": row["line_no"],
         "raw": row["raw"],
         "broken": broken,
-        "fields": fields | dict(correction or {}),
+        "fields": fields | {name: _named(name, value, key) for name, value in (correction or {}).items()},
     }
 
 
+def _named(name: str, value: str | None, key: str) -> str | None:
+    return whatsapp.named(key, value) if value and name in whatsapp.NAMED else value
+
+
 def read_corrections(path: Path) -> dict[int, dict[str, str | None]]:
-    """Corrected values from a JSON Lines file: {"quarantine_id": 7, "amount": "12.50"} a line; null empties a column.
+    """Corrected values from a JSON Lines file: {"quarantine_id": "7", "amount": "12.50"} a line; null empties a column.
 
     Raises ConfigError with every line at fault.
     """
@@ -141,13 +181,13 @@ def read_corrections(path: Path) -> dict[int, dict[str, str | None]]:
         except json.JSONDecodeError as error:
             problems.append(Problem(where, f"not JSON: {error.msg}"))
             continue
-        if not isinstance(values, dict) or not isinstance(values.get("quarantine_id"), int):
+        if not isinstance(values, dict) or not _NUMBER.fullmatch(str(values.get("quarantine_id"))):
             problems.append(Problem(where, "must be an object with a whole number as quarantine_id"))
             continue
         wrong = [name for name, value in values.items() if name != "quarantine_id" and not _is_text(value)]
         if wrong:
             problems.append(Problem(where, f"{', '.join(wrong)}: values are text in quotes, or null"))
-        found[values.pop("quarantine_id")] = values
+        found[int(values.pop("quarantine_id"))] = values
     if problems:
         raise ConfigError(*problems)
     return found

@@ -17,7 +17,7 @@ from tasks.rules.errors import Problem, SqlContractError
 
 # Where the files are and what their names begin with: `segments/lapsing_customers`.
 FOLDERS = {
-    **{f"sql/{folder}": folder for folder in ("core", "segments", "eligibility", "ledger", "evaluation")},
+    **{f"sql/{folder}": folder for folder in ("core", "segments", "milestones", "eligibility", "ledger", "evaluation")},
     "dashboards/queries": "dashboards",
 }
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from config.campaign import Campaign, Goal
-from config.settings import Settings
-from config.sources import load_sources
-from tasks.store import segments
+from config.campaign import QUALIFIED, Campaign, Goal
+from config.providers import Provider
+from config.settings import Sender, Settings
+from config.sources import WhatsappSource, load_sources
+from tasks.store import planning, prices, segments, sensitive
+from tasks.store.sensitive import InForce
 from tasks.store.workspace import Workspace
 
 Answer = Literal["yes", "no", "warning"]
 
 # Views that no source fills directly, and the entity they are made of.
-MADE_OF = {"purchase_days": "purchases", "milestones": "conversations"}
+MADE_OF = {
+    "purchase_days": "purchases", "milestones": "conversations", "silences": "messages", "free_windows": "messages",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,19 @@ class Need:
 def needs(work: Workspace, as_of: datetime) -> list[Need]:
     """The needs of every campaign and of the installation; counts only, never a person."""
     path = work.settings.folder("sources")
-    fed = {source.entity for source in load_sources(path).values()} if path.exists() else set()
+    sources = load_sources(path).values() if path.exists() else ()
+    fed = {source.entity for source in sources}
+    if any(isinstance(source, WhatsappSource) for source in sources):
+        fed |= {"conversations"}
     with work.database.transaction() as connection:
         rows = connection.execute(work.queries["core/data_at_hand"](as_of=as_of)).mappings().all()
+        marked = list(sensitive.in_force(work, connection))
+        prices.refresh(work, connection)
+        paying = [campaign for campaign in work.campaigns.values() if planning.pays(campaign)]
+        charged = sorted({category for campaign in paying for category in planning.price_categories(campaign)})
+        asked = work.queries["core/prices_at_hand"](as_of=as_of, categories=charged)
+        priced = connection.execute(asked).all() if charged else []
+        ads = {row.ad_id: row for row in connection.execute(work.queries["core/ads_at_hand"](as_of=as_of))}
     found = {(row["kind"], row["name"]): row for row in rows}
     people = {key: row["people"] or 0 for key, row in found.items()}
     answers = []
@@ -49,7 +63,10 @@ def needs(work: Workspace, as_of: datetime) -> list[Need]:
                 _reach(campaign.name, kind, name, people.get(("address", name), 0), people.get(("consent", name), 0))
             )
             answers.append(_credentials(campaign.name, kind, name, work.settings))
-    return answers + list(_keys(work.settings))
+        if planning.pays(campaign) and (categories := planning.price_categories(campaign)):
+            answers.append(_prices(campaign.name, [row for row in priced if row.category in categories]))
+        answers += [_ad(campaign.name, name, ads.get(name)) for name in campaign.ads]
+    return [*answers, *map(_sensitive, marked), *_paces(work.settings), *_clients(work.settings), *_keys(work.settings)]
 
 
 def entities(work: Workspace, campaign: Campaign) -> list[str]:
@@ -63,7 +80,33 @@ def entities(work: Workspace, campaign: Campaign) -> list[str]:
 
 
 def _entity_of(goal: Goal) -> str:
-    return "purchases" if goal.event == "purchase" else "events"
+    return {"purchase": "purchases", QUALIFIED: "conversations"}.get(goal.event, "events")
+
+
+def _ad(campaign: str, name: str, known: Any) -> Need:
+    """Retargeting needs an ad with a bot (R2); one that no load has told of may be mistyped."""
+    need = f"ad: {name}"
+    if known is None:
+        return Need(campaign, need, "warning", "not loaded yet, or mistyped: nobody comes from it")
+    if not known.has_bot:
+        return Need(campaign, need, "no", "has no bot: link one to the ad, or take it out of `ads`")
+    return Need(campaign, need, "yes", f"{known.status}, with a bot")
+
+
+def _prices(campaign: str, rows: Sequence[Any]) -> Need:
+    """Messages without a price are counted apart and never as free, so whoever pays for them should know."""
+    need = "prices: whatsapp"
+    if lacking := [row for row in rows if not row.has_price]:
+        named = ", ".join(
+            f"{row.category} to {row.country or 'numbers of no country'} ({row.people:,} people)" for row in lacking[:5]
+        )
+        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        detail = f"none for {named}{more}: name your own table in reengage.yaml (`whatsapp_prices`)"
+        return Need(campaign, need, "warning", detail)
+    countries = len({row.country for row in rows})
+    if any(row.is_example for row in rows):
+        return Need(campaign, need, "yes", "made up, good enough for a simulated database")
+    return Need(campaign, need, "yes", f"known for the numbers of {countries:,} countries")
 
 
 def _entity(campaign: str, entity: str, *, has_rows: bool, has_source: bool) -> Need:
@@ -86,9 +129,72 @@ def _credentials(campaign: str, kind: str, name: str, settings: Settings) -> Nee
     need = f"credentials: {name}"
     if settings.wanted_mode == "simulated":
         return Need(campaign, need, "yes", "simulated: the outbox takes everything, nothing leaves")
-    return Need(
-        campaign, need, "warning", f"this version delivers every {kind} to the outbox; no provider is connected"
-    )
+    options = settings.pipeline.provider(name) if kind == "channel" else None
+    if options is None:
+        detail = f"no provider of this {kind} is connected: the outbox keeps everything, nothing leaves"
+        return Need(campaign, need, "warning", detail)
+    if missing := list(_missing(options, settings)):
+        return Need(campaign, need, "no", f"{options.provider} would deliver, but needs {', '.join(missing)}")
+    if options.only_checks:
+        return Need(
+            campaign, need, "warning", f"{options.provider} checks messages and delivers none, as its options say"
+        )
+    if options.is_amazon and not _has_amazon_keys():
+        detail = f"{options.provider} delivers if this machine has a role: boto3 finds no keys in environment or files"
+        return Need(campaign, need, "warning", detail)
+    return Need(campaign, need, "yes", f"{options.provider} delivers")
+
+
+def _missing(options: Provider, settings: Settings) -> Iterator[str]:
+    """What a provider cannot do without, and what its messages would show of an installation not yet set up."""
+    for name in options.secrets:
+        if getattr(settings, name) is None:
+            yield f"REENGAGE_{name.upper()}"
+    if options.channel == "email":
+        if settings.pipeline.sender.email == Sender().email:
+            yield "sender.email in reengage.yaml (it is the example's)"
+        if settings.pipeline.sender.postal_address == Sender().postal_address:
+            yield "sender.postal_address in reengage.yaml (it is the example's)"
+        if settings.public_url == Settings.model_fields["public_url"].default:
+            yield "REENGAGE_PUBLIC_URL (unsubscribe links lead to the example's)"
+
+
+def _has_amazon_keys() -> bool:
+    """Whether boto3 finds keys without asking the network."""
+    from botocore.session import Session
+
+    session = Session()
+    session.set_config_variable("metadata_service_num_attempts", 0)
+    return session.get_credentials() is not None
+
+
+def _paces(settings: Settings) -> Iterator[Need]:
+    """How fast providers are called whose limit depends on what was agreed with them."""
+    for options in settings.pipeline.providers:
+        if options.pace is None or settings.wanted_mode == "simulated":
+            continue
+        detail = f"{options.rate:g} a second, as reengage.yaml says" if options.rate else options.pace
+        yield Need("(all)", f"rate: {options.provider}", "yes", detail)
+
+
+def _clients(settings: Settings) -> Iterator[Need]:
+    """Whether the receiver can tell its clients apart, where people reach it: mostly through a proxy."""
+    if settings.public_url == Settings.model_fields["public_url"].default:
+        return
+    need = "receiver: REENGAGE_TRUSTED_PROXIES"
+    if settings.trusted_proxies:
+        yield Need("(all)", need, "yes", ", ".join(map(str, settings.trusted_proxies)))
+    else:
+        detail = "not set: behind a proxy all clients count as one, and share what one may ask for in a minute"
+        yield Need("(all)", need, "warning", detail)
+
+
+def _sensitive(marked: InForce) -> Need:
+    need = f"sensitive: {marked.entry.what}"
+    since = f"since {marked.recorded_at:%Y-%m-%d}" if marked.recorded_at else "from their next run on"
+    if marked.entry.shown_because is None:
+        return Need("(all)", need, "yes", f"segments do not see it {since}")
+    return Need("(all)", need, "warning", f"segments see it {since}, because: {marked.entry.shown_because}")
 
 
 def _keys(settings: Settings) -> Iterator[Need]:

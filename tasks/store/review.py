@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from config.campaign import load_campaign
+from config.campaign import read_campaign
+from config.prices import load_whatsapp_prices
 from config.sources import ENTITIES, load_sources
 from config.suites import load_suite
 from tasks.rules.agreement import segment_problems
@@ -52,6 +53,7 @@ def review(work: Workspace) -> Review:
             answer.collect("suites", lambda name=path.stem: load_suite(settings.folder("suites"), name))
         else:
             answer.problems.append(Problem(str(path), f"is no entity; there are: {', '.join(ENTITIES)}"))
+    answer.collect("price tables", lambda: load_whatsapp_prices(settings.whatsapp_prices))
     answer.read["SQL files"] = len(work.queries)
     answer.problems += work.queries.problems
     for path in sorted(settings.folder("campaigns").glob("*/campaign.yaml")):
@@ -69,9 +71,16 @@ def review(work: Workspace) -> Review:
 
 def _review_campaign(work: Workspace, answer: Review, name: str) -> None:
     folder = work.settings.folder("campaigns") / name
-    campaign = answer.collect("campaigns", lambda: load_campaign(folder))
+    answer.read.setdefault("campaigns", 0)
+    try:
+        campaign, found = read_campaign(folder)
+    except ConfigError as error:
+        answer.problems += error.problems
+        return
+    answer.problems += found
     if campaign is None:
         return
+    answer.read["campaigns"] += not found
     where = str(folder / "campaign.yaml")
     if f"segments/{campaign.segment}" not in work.queries:
         known = ", ".join(sorted(q.partition("/")[2] for q in work.queries if q.startswith("segments/"))) or "none"

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,11 +16,13 @@ import sqlalchemy as sa
 from config.campaign import Campaign
 from config.settings import Mode
 from tasks.rules.errors import ReengageError, Superseded
-from tasks.store import mode
+from tasks.store import mode, turn
 from tasks.store.workspace import Workspace
 
 # Flows whose work a later run has already done when it asks about an earlier moment (fault matrix R2).
 FORWARD_ONLY = ("reengage", "dispatch")
+
+_rehearses: ContextVar[bool] = ContextVar("rehearses", default=False)
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,12 @@ def begin(work: Workspace, flow: str, campaign: Campaign | None, as_of: datetime
     name = campaign.name if campaign else None
     at = mode.clock(work, as_of)
     digest = config_sha256(campaign)
-    with _lock(work, f"{flow}/{name or '*'}") as taken:
+    with turn.hold(work, f"{flow}/{name or '*'}") as taken:
         with work.database.transaction() as connection:
             stored = mode.settle(work, connection)
             if taken:
                 connection.execute(work.queries["ledger/run_sweep"](flow=flow, campaign=name))
-            latest = connection.execute(work.queries["ledger/run_latest"](flow=flow, campaign=name)).scalar_one()
+            latest = _latest(work, connection, flow, name)
             run_id = connection.execute(
                 work.queries["ledger/run_begin"](flow=flow, campaign=name, as_of=at, config_sha256=digest)
             ).scalar_one()
@@ -60,7 +63,7 @@ def begin(work: Workspace, flow: str, campaign: Campaign | None, as_of: datetime
         if not taken:
             _finish(run, "superseded", {"reason": "another run is doing this work"})
             raise Superseded(f"{title}: another run is doing this work")
-        if flow in FORWARD_ONLY and latest is not None and at < latest:
+        if latest is not None and at < latest:
             _finish(run, "superseded", {"reason": "a run for a later moment has completed"})
             raise Superseded(f"{title}: done already for {latest.isoformat()}, later than {at.isoformat()}")
         try:
@@ -76,11 +79,18 @@ def begin(work: Workspace, flow: str, campaign: Campaign | None, as_of: datetime
         _finish(run, "completed", run.counts)
 
 
+def is_late(work: Workspace, flow: str, campaign: Campaign, at: datetime) -> bool:
+    """Whether a run for this moment would end as superseded, because one for a later moment has completed."""
+    with work.database.transaction() as connection:
+        latest = _latest(work, connection, flow, campaign.name)
+    return latest is not None and at < latest
+
+
 @contextlib.contextmanager
 def rehearse(work: Workspace, campaign: Campaign, as_of: datetime | None) -> Iterator[tuple[Run, sa.Connection]]:
-    """A run that leaves nothing behind: everything in one transaction, rolled back at the end, no client opened.
+    """A run that leaves nothing behind: everything in one transaction, rolled back at the end.
 
-    Takes another moment also in a live database, and decides no mode.
+    Until then no client can be opened (I13). Takes another moment also in a live database, and decides no mode.
     """
     at = mode.clock(work, as_of, writes=False)
     digest = config_sha256(campaign)
@@ -89,10 +99,17 @@ def rehearse(work: Workspace, campaign: Campaign, as_of: datetime | None) -> Ite
         run_id = connection.execute(
             work.queries["ledger/run_begin"](flow="reengage", campaign=campaign.name, as_of=at, config_sha256=digest)
         ).scalar_one()
+        before = _rehearses.set(True)
         try:
             yield Run(work, run_id, "reengage", campaign, at, stored, digest), connection
         finally:
+            _rehearses.reset(before)
             connection.rollback()
+
+
+def is_rehearsed() -> bool:
+    """Whether what runs now is a dry run: the factories of clients ask, so that no caller has to remember."""
+    return _rehearses.get()
 
 
 def config_sha256(campaign: Campaign | None) -> str:
@@ -101,20 +118,15 @@ def config_sha256(campaign: Campaign | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _latest(work: Workspace, connection: sa.Connection, flow: str, campaign: str | None) -> datetime | None:
+    """The moment before which this flow has nothing left to do."""
+    if flow not in FORWARD_ONLY:
+        return None
+    return connection.execute(work.queries["ledger/run_latest"](flow=flow, campaign=campaign)).scalar_one()
+
+
 def _finish(run: Run, state: str, counts: dict[str, Any]) -> None:
     with run.work.database.transaction() as connection:
         connection.execute(
             run.work.queries["ledger/run_finish"](run_id=run.run_id, state=state, counts=json.dumps(counts))
         )
-
-
-@contextlib.contextmanager
-def _lock(work: Workspace, lock: str) -> Iterator[bool]:
-    with work.database.alone() as connection:
-        taken = connection.execute(work.queries["ledger/run_try_lock"](lock=lock)).scalar_one()
-        try:
-            yield taken
-        finally:
-            if taken:
-                with contextlib.suppress(sa.exc.DBAPIError):  # the connection is gone, and the lock with it
-                    connection.execute(work.queries["ledger/run_unlock"](lock=lock))

@@ -22,9 +22,11 @@ import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from tasks.rules.contract import DELTA_PARAM, RESERVED_PARAMS
+from config.campaign import Campaign
+from tasks.rules.contract import ADS_PARAM, DELTA_PARAMS, RESERVED_PARAMS
 from tasks.rules.errors import DatabaseError, Problem, SqlContractError
-from tasks.store.engine import scrubbed
+from tasks.store import sensitive
+from tasks.store.engine import MOST_IDLE, scrubbed, wait_longer
 from tasks.store.queries import Query
 from tasks.store.watchdog import Watchdog
 
@@ -80,6 +82,7 @@ def stage(
     values = _values(work, query, params, as_of)
     connection.execute(work.queries["ledger/stage_create"]())
     connection.execute(work.queries["ledger/stage_clear"]())
+    wait_longer(connection, timedelta(seconds=seconds) + MOST_IDLE)
     with _as_analyst(work, query, seconds) as analyst:
         _refuse(describe(analyst, query, values))
         rows = analyst.execution_options(stream_results=True, max_row_buffer=BATCH).execute(
@@ -117,6 +120,17 @@ def preview(
     return Preview(count, first, last, rows)
 
 
+def answer(work: Workspace, query: Query, params: Mapping[str, Any], *, seconds: float) -> list[dict[str, Any]]:
+    """Every row that one of the analysts' files returns for a bounded question, run as the analyst.
+
+    Raises SqlContractError when it does not keep its header's promise, reads what it may not, or takes too long.
+    """
+    values = query.values(**params)
+    with _as_analyst(work, query, seconds) as analyst:
+        _refuse(describe(analyst, query, values))
+        return [dict(row) for row in analyst.execute(query(**values)).mappings()]
+
+
 def check(work: Workspace, name: str, params: Mapping[str, Any] | None = None) -> list[Problem]:
     """What the database says against a segment under the analyst's login; no row of it is computed."""
     query = work.queries[f"segments/{name}"]
@@ -133,6 +147,11 @@ def sample_values(query: Query) -> dict[str, Any]:
     return {name: _SAMPLES.get(declared.type, "1") for name, declared in query.params.items() if declared.required}
 
 
+def params_of(query: Query, campaign: Campaign) -> dict[str, Any]:
+    """What a campaign asks its segment with: its own parameters, and its ads where the segment asks for them."""
+    return campaign.params | ({ADS_PARAM: list(campaign.ads)} if ADS_PARAM in query.params else {})
+
+
 def relations(query: Query) -> set[str]:
     """The views a segment reads, such as `facts.purchase_days` (for the holds of the data gate)."""
     return set(query.contract.relations)
@@ -140,7 +159,7 @@ def relations(query: Query) -> set[str]:
 
 def fingerprint(query: Query, params: Mapping[str, Any]) -> str:
     """sha256 over the file and its parameters with defaults; what a run says about time is not part of it."""
-    run_params = {"as_of", DELTA_PARAM}
+    run_params = {"as_of", *DELTA_PARAMS}
     asked = {
         name: _canonical(params.get(name, declared.default))
         for name, declared in query.params.items()
@@ -272,6 +291,7 @@ def analyst_connection(work: Workspace, seconds: float) -> Iterator[tuple[sa.Con
 def _as_analyst(work: Workspace, query: Query, seconds: float) -> Iterator[sa.Connection]:
     """The analyst's connection; what the database says against the statement becomes a finding with its line."""
     watchdog: Watchdog | None = None
+    sensitive.refresh(work)
     try:
         with analyst_connection(work, seconds) as (connection, watchdog):
             yield connection

@@ -9,7 +9,7 @@ from typing import Any
 
 from config.campaign import Campaign, load_campaign, load_campaigns
 from config.settings import CHECKOUT, Settings, load_settings
-from config.sources import FileSource, SqlSource, load_sources
+from config.sources import AnySource, load_keywords, load_sources
 from tasks.rules.content import Templates, Variable
 from tasks.rules.errors import CampaignError, Problem
 from tasks.store.engine import Database
@@ -47,9 +47,14 @@ class Workspace:
         return load_campaigns(self.settings.folder("campaigns"))
 
     @cached_property
-    def sources(self) -> dict[str, FileSource | SqlSource]:
+    def sources(self) -> dict[str, AnySource]:
         """Every source of the mapping, by name; raises ConfigError with all findings."""
         return load_sources(self.settings.folder("sources"))
+
+    @cached_property
+    def keywords(self) -> dict[str, tuple[str, ...]]:
+        """Groups of words that texts of messages are searched for, by name; raises ConfigError with all findings."""
+        return load_keywords(self.settings.folder("sources"))
 
     def campaign(self, name: str) -> Campaign:
         """One campaign, unharmed by what is wrong in other folders."""

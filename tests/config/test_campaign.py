@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -114,6 +117,40 @@ def test_every_problem_of_a_file_is_reported_at_once(folder):
     assert {"holdout", "cadence", "currency", "steps"} <= set(problems(folder))
 
 
+def test_what_depends_on_several_fields_is_reported_beside_wrong_fields(folder):
+    push = {"push": {"title": "a", "file": "push.txt"}}
+    rewrite(
+        folder,
+        holdout=2,
+        voucher={"code": "x", "percent": 120},
+        steps=[
+            {"send_after": "9", "messages": push},
+            {"send_after": "5h", "messages": {"sms": {"file": "gone.txt"}}},
+            {"send_after": "4h", "messages": {"email": {"file": "email.html"}, "inbox": {"file": "push.txt"}}},
+            {"send_after": "80h", "messages": push},
+        ],
+        variants=[{"name": "a", "share": 2}, {"name": "b", "share": 0.5, "messages": {"9": push}}],
+    )
+    assert set(problems(folder)) == {
+        "holdout", "voucher.code", "voucher.percent", "steps", "steps.0.send_after", "steps.1.messages.sms.file",
+        "steps.2.send_after", "steps.2.messages.email.subject", "steps.2.messages.inbox", "steps.3.send_after",
+        "variants.0.share", "variants.1.messages.9",
+    }  # fmt: skip
+
+
+def test_a_misspelt_channel_is_no_other_finding_than_that(folder):
+    rewrite(folder, channels=["email", "push", "smss"], platforms=["meta", "metta"])
+    assert {"channels.2.name", "platforms.1.name", "steps.0.messages.sms"} == set(problems(folder))
+
+
+def test_a_step_with_a_problem_is_not_missing_as_well(folder):
+    rewrite(folder, steps=[{"send_after": "soon", "messages": {}}])
+
+    assert "steps" not in problems(folder)
+    rewrite(folder, steps=[])
+    assert "steps" in problems(folder)
+
+
 def test_a_message_file_must_be_in_the_folder(folder):
     (folder / "sms.txt").unlink()
     assert "sms.txt is not in" in problems(folder)["steps.0.messages.sms.file"]
@@ -149,6 +186,46 @@ def test_problems_of_several_campaigns_come_in_one_report(folder):
     with pytest.raises(ConfigError) as caught:
         load_campaigns(folder.parent)
     assert len(caught.value.problems) == 2
+
+
+JUNK = (None, "", "x", -1, 0.5, True, [], [[]], {}, {"x": 1})
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a file, the whole of it first."""
+    yield way
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*way, key))
+
+
+def test_whatever_stands_anywhere_is_a_finding_and_never_a_crash(folder):
+    """One careless line would otherwise stop the dispatch of every campaign (I21)."""
+    path = folder / "campaign.yaml"
+    given = yaml.safe_load(path.read_text())
+    names = {key for way in places(given) for key in way if isinstance(key, str)}
+    spoilt = []
+    for way in places(given):
+        owner = given
+        for part in way:
+            owner = owner[part]
+        spoilt += [(way, junk) for junk in JUNK if way]
+        if isinstance(owner, dict):
+            spoilt += [((*way, name), "x") for name in sorted(names - owner.keys())]
+
+    unread = 0
+    for (*way, last), junk in spoilt:
+        changed = deepcopy(given)
+        owner = changed
+        for part in way:
+            owner = owner[part]
+        owner[last] = junk
+        path.write_text(json.dumps(changed))
+        try:
+            load_campaign(folder)
+        except ConfigError:
+            unread += 1
+
+    assert len(spoilt) > unread > 300
 
 
 def test_a_variant_may_change_the_words_of_one_step(folder):
@@ -202,3 +279,56 @@ def test_every_campaign_file_of_the_project_names_the_schema():
         place = first.partition("$schema=")[2]
         assert (path.parent / place).resolve() == PATH, f"{path}: first line must lead to the schema"
     assert json.loads(PATH.read_text("utf-8"))["title"] == "reengage campaign"
+
+
+# ------------------------------------------------------------------------------------------------ retargeting
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED / "partial_leads", tmp_path / "partial_leads"))
+
+
+def whatsapp(after: str, **message: object) -> dict:
+    return {"send_after": after, "messages": {"whatsapp": {"file": "first.txt", **message}}}
+
+
+def test_qualified_is_goal_and_stop_event_of_a_retargeting_campaign_unless_it_says_otherwise(leads):
+    assert (load_campaign(leads).goal.event, load_campaign(leads).stop_event.event) == ("qualified", "qualified")
+    rewrite(leads, goal={"event": "purchase"})
+    assert (load_campaign(leads).goal.event, load_campaign(leads).stop_event.event) == ("purchase", "qualified")
+
+
+def test_a_milestone_has_no_properties(leads):
+    rewrite(leads, goal={"event": "qualified", "where": {"a": 1}})
+    assert problems(leads) == {"goal.where": "qualified is a milestone and has no properties"}
+
+
+def test_a_day_after_the_last_message_whatsapp_takes_templates_only(leads):
+    rewrite(leads, steps=[whatsapp("23h"), whatsapp("24h"), whatsapp("25h", template={"name": "come_back"})])
+    assert list(problems(leads)) == ["steps.1.messages.whatsapp.template"]
+
+
+def test_templates_are_text_only(leads):
+    rewrite(leads, steps=[whatsapp("4h", template={"name": "come_back", "header": {"image": "x.png"}})])
+    (what,) = problems(leads).values()
+    assert "text only" in what
+    assert "header" in what
+
+
+def test_a_message_has_no_media(leads):
+    rewrite(leads, steps=[whatsapp("4h", image="x.png")])
+    assert list(problems(leads)) == ["steps.0.messages.whatsapp.image"]
+
+
+def test_no_more_than_three_steps_within_three_days(leads):
+    rewrite(leads, steps=[whatsapp(f"{n}h", template={"name": "x"}) for n in (1, 2, 3, 4)])
+    assert list(problems(leads)) == ["steps"]
+    rewrite(leads, steps=[whatsapp("73h", template={"name": "x"})])
+    assert list(problems(leads)) == ["steps.0.send_after"]
+
+
+def test_conversations_need_the_channel_they_are_on(leads):
+    rewrite(leads, channels=["email"], steps=[{"send_after": "4h", "messages": {"email": {
+        "file": "first.html", "subject": "x"}}}])  # fmt: skip
+    assert "retargeting" in problems(leads)

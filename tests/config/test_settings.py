@@ -44,6 +44,24 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_repeated(monkeypatch):
     assert "99999999" not in str(caught.value)
 
 
+@pytest.mark.parametrize("written", ["a@example.com, b@example.com", '["a@example.com", "b@example.com"]'])
+def test_several_values_are_separated_by_commas_or_a_json_list(monkeypatch, written):
+    monkeypatch.setenv("REENGAGE_TEST_RECIPIENTS", written)
+    monkeypatch.setenv("REENGAGE_UNSUBSCRIBE_KEYS", "newest,older")
+    settings = load_settings()
+    assert settings.test_recipients == ["a@example.com", "b@example.com"]
+    assert [key.get_secret_value() for key in settings.unsubscribe_keys] == ["newest", "older"]
+
+
+def test_a_list_that_cannot_be_read_is_named_and_its_value_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("REENGAGE_TEST_RECIPIENTS", '["hunter2')
+    monkeypatch.setenv("REENGAGE_UNSUBSCRIBE_KEYS", "")
+    with pytest.raises(ConfigError, match="test_recipients") as caught:
+        load_settings()
+    assert "unsubscribe_keys" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_missing_configuration_folder_is_named(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         load_settings(config=tmp_path / "nowhere")

@@ -52,6 +52,7 @@ def test_a_column_name_alone_is_short_for_a_column(tmp_path):
         "group": None,
         "content_excludes": [],
         "mapped": ["event_id", "customer_id", "name", "occurred_at"],
+        "cancellation_prefixes": [],
     }
 
 
@@ -118,6 +119,27 @@ def test_a_wrong_value_is_told_with_its_path(tmp_path, given, where):
     told = _problems(tmp_path, text)
 
     assert [line.split(": ", 1)[0] for line in told] == [where]
+
+
+@pytest.mark.parametrize(
+    ("column", "where"),
+    [
+        ("{order_id: No}", "order_id.column"),
+        ("{order_id: {column: off}}", "order_id.column"),
+        ("{order_id: a, status: {column: a, words: {b: No}}}", "status.words.b"),
+        ("{order_id: a, status: {column: a, words: {No: b}}}", "status.words.0.[key]"),
+    ],
+)
+def test_a_word_that_yaml_reads_as_false_is_told_to_be_put_in_quotes(tmp_path, column, where):
+    text = f"sources: {{shop: {{kind: file, place: a.csv, entity: purchases, header: [a, Yes], columns: {column}}}}}"
+
+    found = _problems(tmp_path, text)
+
+    quoted = "put the word in quotes"
+    assert found == [
+        f"sources.shop.file.columns.{where}: YAML reads No, Off and False without quotes as false: {quoted}",
+        f"sources.shop.file.header.1: YAML reads Yes, On and True without quotes as true: {quoted}",
+    ]
 
 
 def test_a_secret_never_appears_in_what_is_told(tmp_path):

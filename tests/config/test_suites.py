@@ -21,8 +21,17 @@ def test_every_entity_has_a_suite_with_the_promises_every_load_must_keep():
         columns = next(
             e.kwargs["column_set"] for e in suite.expectations if e.type == "expect_table_columns_to_match_set"
         )
-        assert columns == list(ENTITIES[entity].columns)
-        assert "expect_column_values_to_not_be_null" in types
+        shape = ENTITIES[entity]
+        assert columns == list(shape.columns)
+        promised = {(entry.type, entry.kwargs.get("column")) for entry in suite.expectations}
+        never_null = {column for name, column in promised if name == "expect_column_values_to_not_be_null"}
+        # a message that names no conversation names its group or its writer
+        named = {"conversation_id" if name == "belongs_to" else name for name in never_null}
+        assert named == shape.required - shape.sometimes
+        knows_people = ("expect_column_values_to_be_in_set", "customer_known") in promised
+        assert knows_people == ("customer_id" in shape.columns and entity != "customers")
+        assert ("expect_column_values_to_not_be_in_set", "verdict") in promised
+        assert "expect_column_values_to_be_between" in types
         assert any("unique" in name for name in types)
         assert suite.freshness is not None
         assert suite.volume is not None

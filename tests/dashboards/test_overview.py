@@ -264,6 +264,34 @@ def test_people_who_are_still_maturing_are_counted_and_not_compared(shop: Worksp
     assert "Group" not in _tables(page)
 
 
+def test_what_providers_reported_is_counted_once_per_message_and_people_apart_from_machines(shop: Workspace) -> None:
+    world, at = World(), START + timedelta(hours=1)
+    facts: dict[str, dict[str, Any]] = {
+        "silent": {},
+        "delivered": {"delivered_at": at},
+        "read": {"opened_at": at, "machine_opened_at": at},
+        "fetched": {"delivered_at": at, "machine_opened_at": at},
+        "clicked": {"clicked_at": at, "replied_at": at},
+        "gone": {"bounced_at": at, "failed_at": at},
+        "angry": {"delivered_at": at, "complained_at": at, "unsubscribed_at": at},
+        "later": {"delivered_at": AS_OF + timedelta(hours=1), "opened_at": AS_OF + timedelta(hours=1)},
+    }
+    keys = {name: world.send(world.enrol("alpha", world.customer(name), START), at)["send_key"] for name in facts}
+    world.send(world.enrol("beta", world.customer("other"), START), at)
+    with shop.database.transaction() as connection:
+        world.write(connection)
+        for name, fact in facts.items():
+            if fact:
+                insert(connection, "campaign.message_reports", [{"send_key": keys[name], **fact}])
+    measure.campaigns(shop, AS_OF)
+
+    assert _tables(_page(campaign="alpha"))["Message"]["Message 1, Email"] == [
+        "8", "5", "2", "1", "1", "1", "1", "1", "1",
+    ]  # fmt: skip
+    said = _said(_page(campaign="beta"))
+    assert "No provider has reported anything about these messages yet" in said
+
+
 def test_what_is_in_doubt_paused_and_held_is_told_with_its_age(shop: Workspace) -> None:
     world = World()
     for number, hours in enumerate((2, 3, 30)):

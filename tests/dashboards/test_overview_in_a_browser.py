@@ -8,13 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import random
-import shutil
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -24,11 +18,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser
 from pydantic import SecretStr
 
 from config.settings import CHECKOUT, Settings
-from dashboards import serve
 from flows.dispatch import dispatch
 from flows.evaluate import evaluate
 from flows.ingest import ingest
@@ -37,6 +30,7 @@ from flows.story import using
 from tasks.store import mode
 from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
+from tests.dashboards.browsing import Reader, chromium, served
 
 FIRST_RUN = datetime(2026, 4, 1, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -206,7 +200,7 @@ class Played:
 @pytest.fixture(scope="module")
 def played(make_database: Callable[..., Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     """Three days of a made-up shop through the real flows in a simulated database, and the dashboard on top."""
-    _chromium()
+    chromium()
     root = tmp_path_factory.mktemp("play")
     shop = Shop(root / "export")
     shop.folder.mkdir()
@@ -224,25 +218,9 @@ def played(make_database: Callable[..., Database], tmp_path_factory: pytest.Temp
         ingest.fn(as_of=LOOKED_BACK_AT)
         evaluate.fn(as_of=LOOKED_BACK_AT - DAY)
     truth = Truth(shop, _outbox(work, shop))
-    port = _free_port()
-    child = subprocess.Popen(
-        serve.command(port), env={**os.environ, **_environment(work)}, cwd=root,
-        stdout=(root / "dashboard.log").open("w"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", child, root / "dashboard.log")
-        yield Played(work, truth, f"http://127.0.0.1:{port}")
-    finally:
-        child.terminate()
-        child.wait(20)
-        work.close()
-
-
-def _chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("no chromium on this machine")
-    return found
+    with served(work, root) as address:
+        yield Played(work, truth, address)
+    work.close()
 
 
 def _configuration(root: Path, export: Path) -> Path:
@@ -263,15 +241,6 @@ def _settings(database: Database, config: Path) -> Settings:
     )
 
 
-def _environment(work: Workspace) -> dict[str, str]:
-    return {
-        "REENGAGE_CONFIG": str(work.settings.config),
-        "REENGAGE_HOME": str(work.settings.home),
-        "REENGAGE_DATABASE_URL": work.database.url.render_as_string(hide_password=False),
-        "REENGAGE_TIME_ZONE": "UTC",
-    }
-
-
 def _outbox(work: Workspace, shop: Shop) -> dict[str, datetime]:
     """Who was handed a message when, as the outbox itself kept it."""
     customers = {email: customer for customer, email in shop.emails.items() if email}
@@ -280,99 +249,6 @@ def _outbox(work: Workspace, shop: Shop) -> dict[str, datetime]:
         rows = connection.execute(sa.select(messages.c.address, messages.c.at)).all()
     assert len(rows) == len({row.address for row in rows})
     return {customers[row.address]: row.at for row in rows}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(address: str, child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and child.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the dashboard does not answer:\n{log.read_text()[-2000:]}")
-
-
-@dataclass
-class Reader:
-    """A page in a browser, with everything it asked for."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-
-    def open(self, address: str) -> None:
-        """Go there and wait until the page has been drawn to its end."""
-        self.page.on("request", self._note)
-        self.page.goto(address)
-        self.settle()
-
-    def settle(self, *expected: str) -> None:
-        """Wait until Streamlit has drawn everything once, with the words expected on the page."""
-        self.page.wait_for_function(
-            """expected => document.querySelectorAll("#data-gate").length === 1
-                && expected.every(words => document.body.innerText.includes(words))
-                && !document.querySelector(
-                    "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]")""",
-            arg=list(expected),
-            timeout=90_000,
-        )
-
-    def refresh(self, hours: int, as_of: str) -> None:
-        """Set the window and press Refresh, as a marketer does."""
-        self.page.get_by_role("spinbutton", name="Attribution window in hours").fill(str(hours))
-        self.page.get_by_role("button", name="Refresh").click()
-        self.settle(f"Data as of {as_of}", f"What followed within {hours} hour")
-
-    def metrics(self) -> dict[str, str]:
-        """Every figure by its label."""
-        found = self.page.get_by_test_id("stMetric").all()
-        return {
-            one.get_by_test_id("stMetricLabel").inner_text().strip():
-            one.get_by_test_id("stMetricValue").inner_text().strip()
-            for one in found
-        }  # fmt: skip
-
-    def table(self, first_column: str) -> dict[str, list[str]]:
-        """One table, by the name of its first column: row name -> cells."""
-        for table in self.page.get_by_test_id("stTable").all():
-            rows = [
-                [cell.inner_text().strip() for cell in row.locator("th, td").all()] for row in table.locator("tr").all()
-            ]
-            if rows[0][0] == first_column:
-                return {row[0]: row[1:] for row in rows[1:]}
-        pytest.fail(f"the page has no table of {first_column!r}")
-
-    def _note(self, request: Request) -> None:
-        self.requests.append(request.url)
-
-    @property
-    def outside(self) -> list[str]:
-        """Requests that left the machine."""
-        return [url for url in self.requests if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium that asks for nothing by itself."""
-    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=_chromium(), args=arguments)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def reader(browser: Browser) -> Iterator[Reader]:
-    """A fresh window."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield Reader(context.new_page())
-    context.close()
 
 
 def test_the_page_equals_files_outbox_and_formula_and_refresh_shows_newer_data(played: Played, reader: Reader) -> None:

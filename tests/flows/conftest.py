@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from flows import server as prefect_server
 from flows.commands import demo
 from flows.story import using
+from tasks.sources.sample.shop import SampleShop
 from tasks.store import embedded
 from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
@@ -37,6 +38,7 @@ class PrefectServer:
 
     port: int
     database: str
+    log: Path
 
     def rows(self) -> Iterator[str]:
         """Every row of every table as text."""
@@ -58,7 +60,7 @@ def prefect(server: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -
     child = prefect_server.start_prefect(work.settings, address, port)
     try:
         child.wait_for(f"http://127.0.0.1:{port}/api/health")
-        yield PrefectServer(port, server.url("prefect"))
+        yield PrefectServer(port, server.url("prefect"), child.log)
     finally:
         child.stop()
         work.close()
@@ -98,7 +100,7 @@ def played(
     home = tmp_path_factory.mktemp("played")
     before = os.environ.get("REENGAGE_SHOP")
     work = demo.open_workspace(home=home, database_url=SecretStr(server.url("demo")))
-    play = demo.Play(work, customers=300, seed=11, port=talking_to.port)
+    play = demo.Play(work, SampleShop(home / "shop", customers=300, seed=11), port=talking_to.port)
     play.make_database()
     try:
         with using(work):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import CHECKOUT
 from flows.__main__ import app
+from tasks.rules.errors import ModeError
 
 
 @pytest.fixture
@@ -35,7 +36,21 @@ def test_a_new_campaign_runs_as_it_is_written(run, tmp_path):
     assert ran.exit_code == 0, ran.output
 
     listed = json.loads(run("campaign", "list", "--json").output)
-    assert [row["campaign"] for row in listed["rows"]] == ["lapsing_customers", "spring_letters"]
+    assert [row["campaign"] for row in listed["rows"]] == ["lapsing_customers", "partial_leads", "spring_letters"]
+
+
+def test_a_new_campaign_over_conversations_retargets(run):
+    made = run("campaign", "new", "spring_leads", "--segment", "partial_leads")
+    assert made.exit_code == 0, made.output
+
+    ran = run("run", "spring_leads", "--as-of", "2026-05-01")
+    assert ran.exit_code == 0, ran.output
+    shown = {
+        row["parameter"]: row for row in json.loads(run("campaign", "show", "spring_leads", "--json").output)["rows"]
+    }
+    assert shown["retargeting.anchor"]["set_in"] == "default"
+    assert shown["goal.event"]["value"] == "qualified"
+    assert run("check").exit_code == 0
 
 
 def test_a_campaign_is_never_written_over(run):
@@ -66,6 +81,17 @@ def test_doctor_names_what_is_missing_and_what_to_do(run):
     assert answered.exit_code == 1
     assert rows["data: purchases"]["there"] == "no"
     assert rows["channel: email"]["there"] == "no"
+
+
+def test_doctor_looks_at_the_last_moment_of_a_simulated_database_as_plan_does(run):
+    with pytest.raises(ModeError, match="say which moment it is"):
+        run("doctor")
+    run("run", "lapsing_customers", "--as-of", "2026-05-01")
+
+    answered = run("doctor", "--json")
+
+    assert answered.output == run("doctor", "--json", "--as-of", "2026-05-01").output
+    assert json.loads(answered.output)["rows"]
 
 
 def test_plan_stores_nothing(run):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,11 +19,14 @@ from flows.commands import demo, summary
 from flows.commands.console import console
 from flows.story import using
 from tasks.rules.errors import DatabaseError
-from tasks.sources.sample import OPENS_AT
+from tasks.sources.sample.scenery import OPENS_AT
+from tasks.sources.sample.shop import SampleShop
 from tasks.store import embedded
 from tasks.store.engine import Database
+from tasks.store.workspace import Workspace
 
 DAYS = 3
+ARMS = ("treated", "holdout")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +36,7 @@ def played(server: embedded.Server, tmp_path_factory: pytest.TempPathFactory) ->
         "demo_in_process", home=tmp_path_factory.mktemp("demo"), database_url=SecretStr(server.url("postgres"))
     )
     before = os.environ.get("REENGAGE_SHOP")
-    play = demo.Play(work, customers=500, seed=5)
+    play = demo.Play(work, SampleShop(work.settings.home / "shop", customers=500, seed=5, leads_a_day=12))
     play.make_database()
     try:
         with using(work):
@@ -65,18 +71,22 @@ def test_nothing_reaches_anyone_twice_and_nobody_held_out(played: demo.Play):
     assert arms == ["treated"]
 
 
-def test_every_enrolled_person_ends_in_exactly_one_decision(played: demo.Play):
-    enrolments = table("enrolments", "campaign", "enrolment_id", "arm")
-    decisions = table("decisions", "campaign", "enrolment_id", "state", "superseded_at")
+def test_every_step_of_every_enrolled_person_ends_in_exactly_one_decision(played: demo.Play):
+    enrolments = table("enrolments", "campaign", "enrolment_id", "campaign", "arm")
+    decisions = table("decisions", "campaign", "enrolment_id", "step", "superseded_at")
     with played.work.database.transaction() as connection:
-        arms = dict(connection.execute(sa.select(enrolments.c.enrolment_id, enrolments.c.arm)).all())
+        enrolled = connection.execute(sa.select(enrolments)).all()
         decided = Counter(
-            connection.execute(sa.select(decisions.c.enrolment_id).where(decisions.c.superseded_at.is_(None))).scalars()
+            connection.execute(
+                sa.select(decisions.c.enrolment_id, decisions.c.step).where(decisions.c.superseded_at.is_(None))
+            ).all()
         )
+    steps = {name: len(campaign.steps) for name, campaign in played.work.campaigns.items()}
 
-    assert set(decided) == set(arms)
+    assert steps == {"lapsing_customers": 1, "partial_leads": 3}
+    assert set(decided) == {(row.enrolment_id, str(n + 1)) for row in enrolled for n in range(steps[row.campaign])}
     assert set(decided.values()) == {1}
-    assert set(arms.values()) == {"treated", "holdout"}
+    assert {(row.campaign, row.arm) for row in enrolled} == {(name, arm) for name in steps for arm in ARMS}
 
 
 def test_every_day_enrols_and_the_purchases_of_the_files_are_the_purchases_of_the_database(played: demo.Play):
@@ -117,12 +127,61 @@ def test_the_summary_says_who_was_reached_and_why_not_and_how_to_go_on(played: d
         summary.show(played.work, played.ends_at(DAYS), hours=48, seconds=12)
     said = captured.get()
 
-    for words in ("people enrolled", "not reached", "No consent on any channel", "held out", "points",
-                  "In ad audiences now", "In doubt 0", "up", "quarantine list", "took 12 seconds"):  # fmt: skip
+    for words in ("Lapsing customers", "Partial leads", "people enrolled", "not reached", "No consent on any channel",
+                  "held out", "points", "1st", "answered", "qualified", "In ad audiences now", "In doubt 0", "up",
+                  "quarantine list", "took 12 seconds"):  # fmt: skip
         assert words in said
     with played.work.database.transaction() as connection:
         addresses = connection.execute(sa.select(sa.column("address")).select_from(table("messages", "outbox")))
         assert not [address for address in addresses.scalars() if address in said]
+
+
+def test_a_campaign_that_nobody_was_enrolled_in_is_left_out_of_the_summary(played: demo.Play, tmp_path: Path):
+    shutil.copytree(demo.SHOP, tmp_path / "shop")
+    shutil.copytree(tmp_path / "shop/campaigns/partial_leads", tmp_path / "shop/campaigns/asleep")
+    work = Workspace(played.work.settings.model_copy(update={"config": tmp_path / "shop"}))
+
+    with console.capture() as captured:
+        summary.show(work, played.ends_at(DAYS), hours=48, seconds=12)
+    said = captured.get()
+    work.close()
+
+    assert "asleep" in work.campaigns
+    assert "Partial leads" in said
+    assert "Asleep" not in said
+
+
+def test_leads_are_retargeted_up_to_three_times_and_the_summary_counts_what_followed(played: demo.Play):
+    sends = table("sends", "campaign", "campaign", "customer_id", "step", "state", "accepted_at")
+    with played.work.database.transaction() as connection:
+        rows = connection.execute(
+            sa.select(sends.c.step, sends.c.customer_id, sends.c.accepted_at)
+            .where(sends.c.campaign == "partial_leads", sends.c.state == "accepted")
+            .order_by(sends.c.accepted_at)
+        ).all()
+        told = connection.execute(played.work.queries["dashboards/retargets"](campaign="partial_leads")).all()
+    said: dict[str, list[tuple[str, str]]] = {}
+    for path in (played.shop.folder / "messages").glob("leads_*.jsonl"):
+        for line in path.read_text().splitlines():
+            message = json.loads(line)
+            if message["sender"] == "customer":
+                customer = message["conversation"].removeprefix("C-")
+                said.setdefault(customer, []).append((message["sent_at"], message["kind"]))
+    expected = []
+    for number in "123":
+        people = answered = qualified = 0
+        for step, customer, at in rows:
+            if step != number:
+                continue
+            later = [row.accepted_at for row in rows if row.customer_id == customer and row.accepted_at > at]
+            until = min([*later, played.ends_at(DAYS)])
+            kinds = [kind for sent_at, kind in said[customer] if at < datetime.fromisoformat(sent_at) <= until]
+            people, answered, qualified = people + 1, answered + bool(kinds), qualified + ("order" in kinds)
+        expected.append((int(number), people, answered, qualified))
+
+    assert [tuple(row) for row in told] == expected
+    assert all(people for _, people, _, _ in expected)
+    assert sum(qualified for *_, qualified in expected) > 0
 
 
 def test_the_demo_ends_on_the_morning_after_its_last_day(played: demo.Play):
@@ -137,7 +196,7 @@ def test_a_database_that_is_not_a_demos_is_never_overwritten(server: embedded.Se
     work = demo.open_workspace("demo_of_someone", home=other.home, database_url=SecretStr(server.url("postgres")))
 
     with pytest.raises(DatabaseError, match="is not a demo's"):
-        demo.Play(work, customers=20, seed=1).make_database()
+        demo.Play(work, SampleShop(other.home / "shop", customers=20)).make_database()
 
     work.close()
     with other.transaction() as connection:

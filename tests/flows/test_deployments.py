@@ -58,7 +58,9 @@ def test_what_runs_by_the_clock_runs_one_at_a_time_in_utc_and_reengage_has_neith
 def test_every_flow_of_the_folder_has_a_deployment():
     deployed = {deployment["entrypoint"] for deployment in ON_PAPER}
 
-    assert deployed == {f"flows.{name}.{name}" for name in ("tick", "ingest", "reengage", "dispatch", "evaluate")}
+    assert deployed == {
+        f"flows.{name}.{name}" for name in ("tick", "ingest", "reengage", "dispatch", "evaluate", "retain")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def registered(played: Played) -> Iterator[PrefectServer]:
 def test_registering_twice_leaves_one_of_everything_and_no_schedule_on_where_time_is_played(registered: PrefectServer):
     with get_client(sync_client=True) as client:
         found = {deployment.name: deployment for deployment in client.read_deployments()}
-        dead_runs = client.read_automations_by_name(deployments.DEAD_RUNS.name)
+        dead_runs = client.read_automations_by_name(deployments.dead_runs().name)
 
     assert registered
     assert set(found) == {deployment["name"] for deployment in ON_PAPER}

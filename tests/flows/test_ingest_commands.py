@@ -12,6 +12,7 @@ from config.errors import ConfigError
 from config.settings import CHECKOUT
 from flows.__main__ import app, main
 from tasks.rules.errors import ModeError
+from tests.chats import OPENED, body, message
 
 
 @pytest.fixture
@@ -38,6 +39,16 @@ def test_ingest_tells_where_every_line_went(run):
 
     again = run("ingest", "--as-of", "1998-07-01")
     assert (again.exit_code, again.stdout.strip()) == (0, "nothing new")
+
+
+def test_the_table_of_loads_fits_eighty_columns(run):
+    shown = run("ingest", "--as-of", "1998-07-01").stdout.splitlines()
+
+    header = next(line for line in shown if "lines in" in line)
+    load = next(line for line in shown if "cdnow_purchases" in line)
+    assert header.split() == ["load", "id", "source", "lines", "in", "accepted"]
+    assert load.split()[1:] == ["cdnow_purchases", "2,000", "2,000"]
+    assert max(map(len, shown)) <= 80
 
 
 def test_a_simulated_database_wants_to_know_which_day_it_is(run):
@@ -85,3 +96,20 @@ def test_sample_contacts_says_how_many_people_it_gave_any(run):
     [row] = json.loads(made.stdout)["rows"]
     assert (row["people"], row["customers_accepted"]) == (400, 400)
     assert 0 < row["without_consent"] < 400
+
+
+def test_milestones_that_cannot_be_derived_end_the_command_as_failed_after_all_loads(run, tmp_path, monkeypatch):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "suites").symlink_to(CHECKOUT / "config" / "suites")
+    (shop / "reengage.yaml").write_text("mode: simulated\ntime_zone: America/New_York\n")
+    (shop / "sources.yaml").write_text("sources: {chats: {kind: whatsapp, place: chats.jsonl}}")
+    (shop / "chats.jsonl").write_text(json.dumps(body(message("m1", OPENED))))
+    monkeypatch.setenv("REENGAGE_CONFIG", str(shop))
+    monkeypatch.setenv("REENGAGE_ANALYST_URL", "postgresql://nobody:wrong@127.0.0.1:1/none")
+
+    made = run("ingest", "--as-of", "2026-06-01", "--json")
+
+    assert made.exit_code == 1
+    assert [row["state"] for row in json.loads(made.stdout)["rows"]] == ["merged", "merged"]
+    assert "milestones wait for the next ingest: cannot log in as the analyst" in " ".join(made.stderr.split())

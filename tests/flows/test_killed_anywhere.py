@@ -72,24 +72,34 @@ class World:
         process.communicate()
 
 
-@pytest.fixture(scope="module")
-def world(make_database: Callable[..., Database], tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("killed")
+def open_shop(folder: Path, people: int) -> None:
+    """Configuration and files of a shop where everybody is late on the same day, and some may be shown ads."""
     shutil.copytree(CHECKOUT / "config" / "campaigns", folder / "campaigns")
     shutil.copytree(CHECKOUT / "config" / "suites", folder / "suites")
     (folder / "reengage.yaml").write_text("mode: simulated\ntime_zone: UTC\n")
     places = {"customers": "customer_id", "purchases": "order_id", "consents": "consent_id"}
     (folder / "sources.yaml").write_text(json.dumps({"sources": {n: source(folder, n) for n in places}}))
     dice = random.Random(7)
-    people = [f"{number:04}" for number in range(PEOPLE)]
+    names = [f"{number:04}" for number in range(people)]
     write(folder / "customers.csv", "customer_id,email,phone,country,time_zone,updated_at",
-          (f"{p},p{p}@example.com,+4930123{p},DE,Europe/Berlin,2025-01-01T00:00:00Z" for p in people))  # fmt: skip
-    write(folder / "consents.csv", "consent_id,customer_id,channel,purpose,status,basis,source,occurred_at",
-          (f"c{p},{p},{dice.choice(('email', 'email', 'sms'))},marketing,granted,express,form,2025-01-01T00:00:00Z"
-           for p in people if dice.random() < 0.9))  # fmt: skip
+          (f"{p},p{p}@example.com,+4930123{p},DE,Europe/Berlin,2025-01-01T00:00:00Z" for p in names))  # fmt: skip
+    granted = "marketing,granted,express,form,2025-01-01T00:00:00Z"
+    consents = [f"c{p},{p},{dice.choice(('email', 'email', 'sms'))},{granted}" for p in names if dice.random() < 0.9]
+    consents += [f"m{p},{p},meta,{granted}" for p in names[::3]]
     write(
-        folder / "purchases.csv", "order_id,customer_id,purchased_at,amount,currency,status,updated_at", orders(people)
+        folder / "consents.csv",
+        "consent_id,customer_id,channel,purpose,status,basis,source,occurred_at",
+        iter(consents),
     )
+    write(
+        folder / "purchases.csv", "order_id,customer_id,purchased_at,amount,currency,status,updated_at", orders(names)
+    )
+
+
+@pytest.fixture(scope="module")
+def world(make_database: Callable[..., Database], tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("killed")
+    open_shop(folder, PEOPLE)
     return World(folder, make_database)
 
 

@@ -35,15 +35,16 @@ def seen(played: Played) -> dict[str, Any]:
 
 
 def test_each_flow_ran_once_and_completed_under_the_name_of_what_it_was_about(seen: dict[str, Any]):
-    names = {run.name: run.state_name for run in seen["flows"]}
+    of_that_day = [run for run in seen["flows"] if " as of 2026-06-01" in run.name]  # others share the server
 
-    assert names == {
-        "tick as of 2026-06-01 04:00": "Completed",
-        "lapsing_customers as of 2026-06-01 04:00": "Completed",
-        "ingest all as of 2026-06-01 05:30": "Completed",
-        "dispatch as of 2026-06-01 22:00": "Completed",
-        "evaluate as of 2026-06-01 22:00": "Completed",
-    }
+    assert sorted((run.name, run.state_name) for run in of_that_day) == [
+        ("dispatch as of 2026-06-01 22:00", "Completed"),
+        ("evaluate as of 2026-06-01 22:00", "Completed"),
+        ("ingest all as of 2026-06-01 05:30", "Completed"),
+        ("lapsing_customers as of 2026-06-01 04:00", "Completed"),
+        ("partial_leads as of 2026-06-01 04:00", "Completed"),
+        ("tick as of 2026-06-01 04:00", "Completed"),
+    ]
 
 
 def test_steps_are_task_runs_with_readable_names_and_tags(seen: dict[str, Any]):
@@ -111,7 +112,7 @@ def test_a_campaign_is_not_due_again_after_its_run(played: Played):
     morning = datetime(2026, 6, 1, 4, tzinfo=UTC)
 
     assert start.due(played.work, morning).slots == {}
-    assert list(start.due(played.work, datetime(2026, 6, 2, 4, tzinfo=UTC)).slots) == ["lapsing_customers"]
+    assert "lapsing_customers" in start.due(played.work, datetime(2026, 6, 2, 4, tzinfo=UTC)).slots
 
 
 def test_a_run_that_another_one_does_ends_quietly(played: Played):

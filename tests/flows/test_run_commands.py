@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 
 from flows.commands import run as commands
 from flows.commands import why
+from tasks import send
+from tasks.channels.outbox import Conduct, Outbox
 from tasks.rules import assignment
 from tasks.rules.errors import ModeError
 from tasks.store.workspace import Workspace
@@ -137,6 +139,19 @@ def test_a_plan_says_what_would_happen_and_stores_nothing(shop, ask, command):
     assert outbox(shop) == []
 
 
+def test_a_plan_and_a_run_say_that_the_data_gate_holds_the_campaign(shop, ask):
+    (customer,) = people(shop, "treated", 1)
+    shop.lapses(customer)
+    shop.consents(customer, "email")
+    held = {"campaign": CAMPAIGN}
+    shop._run("insert into campaign.holds (campaign, load_id, reason) values (:campaign, 1, 'gate')", [held])
+
+    for command in ("plan", "run"):
+        rows = ask(command, CAMPAIGN, "--as-of", AT_NOON)["rows"]
+        assert [row["reason"] for row in rows if row["what"] == "campaign"] == ["held (data gate)"]
+    assert outbox(shop) == []
+
+
 def test_a_run_that_comes_late_ends_quietly(shop, call, ask):
     ask("run", CAMPAIGN, "--as-of", AT_NOON)
 
@@ -144,6 +159,29 @@ def test_a_run_that_comes_late_ends_quietly(shop, call, ask):
 
     assert result.exit_code == 0
     assert "later than" in " ".join(result.output.split())
+    [row] = ask("run", CAMPAIGN, "--as-of", MORNING)["rows"]
+    assert row["what"] == "superseded"
+    assert "later than" in row["reason"]
+
+
+def test_a_run_that_comes_late_sends_nothing_first(shop, call, ask):
+    (customer,) = people(shop, "treated", 1)
+    shop.lapses(customer)
+    shop.consents(customer, "email")
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    held = {"campaign": CAMPAIGN}
+    shop._run("insert into campaign.holds (campaign, load_id, reason) values (:campaign, 1, 'gate')", [held])
+    ask("run", CAMPAIGN, "--as-of", NEXT_NOON)
+    shop._run("delete from campaign.holds where campaign = :campaign", [held])
+    before = shop.state()
+
+    result = call("run", CAMPAIGN, "--as-of", AT_NOON)
+
+    assert "later than" in " ".join(result.output.split())
+    assert outbox(shop) == []
+    assert shop.state() == before
+    states = shop.rows("select state from campaign.runs where flow = 'reengage' order by run_id")
+    assert [row["state"] for row in states] == ["completed", "completed", "superseded"]
 
 
 def test_a_live_database_shows_a_plan_for_another_moment_and_refuses_to_run_for_it(make_workspace):
@@ -195,6 +233,66 @@ def test_why_answers_for_a_past_moment_from_what_was_decided_then(shop, ask):
 
     assert ("decision", "suppressed") in gates(then)
     assert ("decision", "accepted") in gates(now)
+
+
+def test_why_says_which_channel_refused_before_the_one_that_took_the_message(shop, ask):
+    customer, alone = people(shop, "treated", 2)
+    for one in (customer, alone):
+        shop.lapses(one, phone_e164="+491701234567")
+        shop.consents(one, "push")
+        shop.token(one)
+    shop.consents(customer, "sms")
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    outbox_that = Outbox(
+        shop.work.database.url,
+        shop.work.queries["ledger/outbox_accept"],
+        conduct=lambda message: Conduct.REFUSE if message.channel == "push" else Conduct.ACCEPT,
+    )
+    send.due(shop.work, datetime.fromisoformat(AT_NOON), CAMPAIGN, senders={"outbox": outbox_that})
+
+    told = {row["gate"]: row for row in ask("why", customer, CAMPAIGN, "--as-of", AT_NOON)["rows"]}
+    before = {row["gate"]: row for row in ask("why", customer, CAMPAIGN, "--as-of", MORNING)["rows"]}
+    refused = {row["gate"]: row for row in ask("why", alone, CAMPAIGN, "--as-of", AT_NOON)["rows"]}
+
+    assert told["channel"]["answer"] == "sms"
+    assert told["channel"]["because"] == "push refused: invalid_address; next viable: sms"
+    assert before["channel"]["because"] == "the first viable one in the campaign's order"
+    assert refused["channel"]["because"] == "push refused: invalid_address; no other is viable"
+    assert refused["decision"]["answer"] == "rejected"
+
+
+def test_why_says_that_another_channel_became_impossible_before_the_message_left(shop, ask):
+    (customer,) = people(shop, "treated", 1)
+    shop.lapses(customer, phone_e164="+491701234567")
+    for channel in ("email", "sms"):
+        shop.consents(customer, channel)
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    shop.consents(customer, "email", "withdrawn", at="2026-06-09T07:00:00")
+    send.due(shop.work, datetime.fromisoformat(AT_NOON), CAMPAIGN)
+
+    told = {row["gate"]: row for row in ask("why", customer, CAMPAIGN, "--as-of", AT_NOON)["rows"]}
+
+    assert told["channel"]["answer"] == "sms"
+    assert told["channel"]["because"].endswith("not any more; next viable: sms")
+
+
+def test_why_dates_a_wait_by_the_moment_it_began_when_days_are_played_at_once(shop, ask):
+    (customer,) = people(shop, "treated", 1)
+    shop.lapses(customer, time_zones=["Pacific/Auckland"])  # 09:00 UTC is 21:00 there: quiet until 20:00 UTC
+    shop.consents(customer, "email")
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    ask("run", CAMPAIGN, "--as-of", NEXT_NOON)
+
+    def decided(at: str) -> tuple[str, str]:
+        row = next(row for row in ask("why", customer, CAMPAIGN, "--as-of", at)["rows"] if row["gate"] == "decision")
+        return row["answer"], row["because"]
+
+    assert decided("2026-06-09T08:59:00Z")[1].startswith("a message is planned; voucher")
+    waits = decided("2026-06-09T15:00:00Z")
+    assert waits[0] == "planned"
+    assert "quiet hours" in waits[1]
+    assert "decided 2026-06-09 09:00 UTC" in waits[1]
+    assert decided("2026-06-09T20:00:00Z")[0] == "accepted"
 
 
 def test_why_says_that_a_person_is_held_out_and_nothing_about_channels(shop, ask):

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import CHECKOUT
 from flows.commands import check, segment, test
-from tasks.rules.errors import ConfigError
+from tasks.rules.errors import ConfigError, ModeError
 from tasks.store import cases, embedded
 from tasks.store.workspace import Workspace
 
@@ -92,6 +92,21 @@ def test_preview_shows_people_and_stores_nothing(run, work):
     wrong = run("segment", "preview", "people", "--param", "dais=3")
     assert isinstance(wrong.exception, ConfigError)
     assert "has no parameter `dais`" in str(wrong.exception)
+
+
+def test_in_a_simulated_database_a_preview_looks_at_its_last_moment_not_at_todays_clock(make_workspace):
+    work = make_workspace(mode="simulated")
+    words = ["segment", "preview", "lapsing_customers", "--json"]
+
+    before_any_run = CliRunner().invoke(cli, words, obj={"workspace": work})
+    with work.database.transaction() as connection:
+        connection.execute(
+            sa.text("insert into campaign.runs (flow, as_of, state) values ('ingest', '2026-02-03', 'completed')")
+        )
+    after = CliRunner().invoke(cli, words, obj={"workspace": work})
+
+    assert isinstance(before_any_run.exception, ModeError)
+    assert json.loads(after.output)["arguments"]["as_of"] == "2026-02-03T00:00:00Z"
 
 
 def test_check_reports_everything_that_is_wrong_at_once(run, work):

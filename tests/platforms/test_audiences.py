@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from tasks import choose, sync
 from tasks.platforms import factory
+from tasks.platforms.base import Platform
 from tasks.rules.errors import ModeError
 from tasks.rules.keyed import keyed_hash
 from tasks.store import runs
@@ -179,15 +181,13 @@ class Interrupted(Exception):
 class EndsAfter:
     """The outbox platform, whose caller ends after some calls."""
 
-    left = 2
-
-    def __init__(self, inner) -> None:
+    def __init__(self, inner: Platform, left: Iterator[int]) -> None:
         self.inner = inner
+        self.left = left  # calls that still pass, of all clients together
 
     def add(self, audience: str, identities: Sequence[str]) -> None:
         self.inner.add(audience, identities)
-        EndsAfter.left -= 1
-        if EndsAfter.left == 0:
+        if next(self.left) == 0:
             raise Interrupted
 
     def remove(self, audience: str, identities: Sequence[str]) -> None:
@@ -197,16 +197,15 @@ class EndsAfter:
         self.inner.close()
 
 
-def test_a_sync_that_ended_between_two_pages_goes_on_and_ends_equal(shop, monkeypatch):
+def test_a_sync_that_ended_between_two_pages_goes_on_and_ends_equal(shop):
     for number in range(5):
         shop.lapses(f"{number}")
         shop.consents(f"{number}", "meta")
-    opened = factory.PLATFORMS["outbox"]
-    monkeypatch.setitem(factory.PLATFORMS, "outbox", lambda work, platform: EndsAfter(opened(work, platform)))
+    left = itertools.count(1, -1)
     with runs.begin(shop.work, "reengage", campaign(), NOON) as run:
         choose.members(run)
         with pytest.raises(Interrupted):
-            sync.audiences(run, page=2)
+            sync.audiences(run, page=2, connect=lambda run, name: EndsAfter(sync.connect(run, name), left))
         applied = shop.rows("select customer_id from campaign.audience_members where applied")
         assert len(applied) == 2  # the second page was told and not recorded
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.campaign import load_campaign
+from config.campaign import Retargeting, load_campaign
 from config.settings import CHECKOUT
 from tasks.rules.agreement import segment_problems
 from tasks.rules.contract import GROUNDS, Contract, read
@@ -49,3 +49,36 @@ def test_the_campaign_that_ships_agrees_with_its_segment():
     assert problems == []
     assert contract is not None
     assert list(segment_problems(CAMPAIGN, contract, "x")) == []
+
+
+def about_conversations(**changed: object) -> list[str]:
+    found, _ = read(
+        "/*\nWho.\nparams:\n  ads: text[] = null - which\nreturns:\n  conversation_id: text - where\n*/\nselect 1",
+        "x.sql",
+        GROUNDS["segments"],
+    )
+    assert found is not None
+    campaign = CAMPAIGN.model_copy(update={"params": {}, **changed})
+    return [str(problem) for problem in segment_problems(campaign, found, "campaign.yaml")]
+
+
+def test_only_conversations_are_retargeted_and_conversations_only_so():
+    assert about_conversations(retargeting=Retargeting(), ads=("1",)) == []
+    (finding,) = about_conversations()
+    assert finding.startswith("campaign.yaml: retargeting: the segment lapsing_customers returns conversations")
+    plain = "  word: text = 'x' - which\n"
+    campaign = CAMPAIGN.model_copy(update={"params": {}, "retargeting": Retargeting(), "ads": ("1",)})
+    found = [str(problem) for problem in segment_problems(campaign, segment(plain), "campaign.yaml")]
+    assert found == [
+        "campaign.yaml: ads: the segment lapsing_customers has no parameter ads; leave them out",
+        (
+            "campaign.yaml: retargeting: the segment lapsing_customers returns no conversation_id; only conversations "
+            "are retargeted"
+        ),
+    ]
+
+
+def test_ads_are_named_by_the_campaign_and_not_among_the_parameters():
+    assert about_conversations(params={"ads": ["1"]}, retargeting=Retargeting()) == [
+        "campaign.yaml: params.ads: is given from the campaign's `ads:`; name them there"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -158,3 +159,44 @@ def test_the_unsubscribe_token_follows_the_published_formula():
 
 def test_one_line_keeps_letters_and_joined_emoji():
     assert one_line("Zoë 👩\u200d🚀\x00\u2028x") == "Zoë 👩\u200d🚀 x"
+
+
+def with_template(folder: Path, parameters: str) -> Path:
+    path = folder / "campaign.yaml"
+    kept = f"file: email.html, template: {{name: d-0123, parameters: {{{parameters}}}}}"
+    path.write_text(path.read_text().replace("file: email.html", kept))
+    return folder
+
+
+def test_a_template_kept_at_the_provider_gets_its_parameters_filled_in_their_order(folder):
+    names = '"name": \'{{ customer.first_name | default("friend") }}\', "days": \'{{ days_since_last }} days\''
+    fields = render(with_template(folder, names), "email").fields
+    assert fields["template"] == "d-0123"
+    assert json.loads(fields["parameters"]) == {"name": "Ann", "days": "68 days"}
+    assert list(json.loads(fields["parameters"])) == ["name", "days"]
+
+
+def test_an_unknown_variable_in_a_parameter_is_a_finding_with_its_place(folder):
+    with pytest.raises(CampaignError, match=r"messages\.email\.template\.parameters\.name.*unknown variable shoe_size"):
+        load(with_template(folder, "\"name\": '{{ shoe_size }}'"))
+
+
+def test_a_changed_parameter_is_another_version_of_the_words(folder):
+    before = load(with_template(folder, "\"name\": 'Ann'")).versions()
+    path = folder / "campaign.yaml"
+    path.write_text(path.read_text().replace("'Ann'", "'Bob'"))
+    after = load(folder).versions()
+    changed = {b.channel for a, b in zip(before, after, strict=True) if a.sha256 != b.sha256}
+    assert changed == {"email"}
+
+
+def test_every_unreadable_template_is_reported_with_the_place_it_stands_in(folder):
+    path = folder / "campaign.yaml"
+    path.write_text(path.read_text().replace('"We miss you"', '"{{ open"'))
+    (folder / "sms.txt").write_text("{% if %}")
+    with pytest.raises(CampaignError) as caught:
+        load(folder)
+    assert {problem.where for problem in caught.value.problems} == {
+        "lapsing_customers/campaign.yaml: steps.0.messages.push.title:1",
+        "lapsing_customers/sms.txt:1",
+    }

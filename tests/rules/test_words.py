@@ -18,9 +18,13 @@ LITERAL = re.compile(r"(?:\bthen|\belse|\breason\s*=|coalesce\([a-z_.]+,|^)\s*'(
 NO_REASONS = {
     "accepted", "cancelled", "expired", "holdout", "in_flight", "planned", "rejected", "retry_wait", "suppressed",
     "treated", "unknown", "active", "clear", "viable", "closed", "not_started", "quiet_dropped", "control",
+    # scopes and resolutions of refusals, kinds of reports and of providers, an encoding
+    "all", "marketing", "refusal", "no_refusal", "delivered", "inbox", "operator", "hex",
+    # what a message costs
+    "free", "charged", "no_price",
 }  # fmt: skip
 # Outcomes of an attempt that become the reason of its send.
-OUTCOMES = {"busy", "misconfigured", "unanswered", "refused"}
+OUTCOMES = {"busy", "misconfigured", "unanswered", "refused", "unreached"}
 
 
 def written() -> set[str]:

@@ -218,6 +218,7 @@ class Stage:
         return not self.rows(
             "select from campaign.sends left join campaign.decisions on decisions.enrolment_id = sends.enrolment_id"
             " and decisions.step = sends.step and decisions.superseded_at is null"
-            " where (decisions.state, decisions.reason, decisions.channel)"
-            " is distinct from (sends.state, sends.reason, sends.channel)"
+            " where sends.state <> 'in_flight' and (decisions.state, decisions.reason, decisions.channel)"
+            " is distinct from (sends.state, sends.reason,"
+            " case when sends.state <> 'suppressed' or sends.reason = 'quiet' then sends.channel end)"
         )

@@ -12,6 +12,7 @@ import pytest
 from tasks.channels.base import OutgoingMessage
 from tasks.channels.outbox import Conduct
 from tasks.rules.keyed import keyed_hash
+from tasks.rules.legal import quiet_week
 from tasks.store.ledger import Limits
 from tests.send.stage import NOON, Stage, write_campaign
 
@@ -86,6 +87,24 @@ def test_a_named_event_with_its_properties_stops_and_another_does_not(make_stage
     assert stage.end(oslo) == ("accepted", None)
 
 
+def test_who_reached_the_goal_is_written_to_no_more_though_something_else_ends_the_sequence(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(stop_event={"event": "booked"}, goal={"event": "qualified"})
+    reached, bought = stage.planned("ann"), stage.planned("bob")
+    stage.run_sql(
+        "insert into core.events (event_id, customer_id, name, occurred_at, load_id)"
+        " values ('e', 'ann', 'qualified', :at, 0)",
+        at=NOON - HOUR,
+    )
+    stage.purchase("bob", NOON - HOUR)
+
+    stage.dispatch()
+
+    assert stage.end(reached) == ("cancelled", "stop_event")
+    assert stage.end(bought) == ("accepted", None)
+
+
 def test_a_closed_episode_sends_nothing_and_keeps_its_reason(stage: Stage) -> None:
     key = stage.planned("ann")
     stage.run_sql("update campaign.enrolments set closed_at = :at, close_reason = 'left_segment'", at=NOON)
@@ -105,6 +124,25 @@ def test_of_two_merged_enrolments_the_earlier_one_stands(stage: Stage) -> None:
 
     assert stage.end(earlier) == ("accepted", None)
     assert stage.end(later) == ("cancelled", "merged")
+
+
+@pytest.mark.parametrize(("arm", "end"), [("treated", ("accepted", None)), ("holdout", ("cancelled", "merged"))])
+def test_an_earlier_enrolment_that_is_over_makes_way_but_not_where_it_held_the_person_out(
+    stage: Stage, arm: str, end: tuple[str, str | None]
+) -> None:
+    stage.person("ann")
+    stage.enrol("ann", anchor=NOON - 10 * HOUR)
+    stage.run_sql(
+        "update campaign.enrolments set arm = :arm, closed_at = :at, close_reason = 'left_segment'",
+        arm=arm,
+        at=NOON - 2 * HOUR,
+    )
+    later = stage.planned("guest-1")
+    stage.run_sql("insert into core.aliases values ('guest-1', 'ann', 'email', :at)", at=NOON - HOUR)
+
+    stage.dispatch()
+
+    assert stage.end(later) == end
 
 
 # ------------------------------------------------------------------------------- consent and addresses
@@ -414,11 +452,10 @@ def test_the_next_open_moment_equals_an_independent_scan_of_the_wall_clocks(stag
         start = time(chance.randrange(24), chance.choice([0, 15, 30])).strftime("%H:%M")
         end = time(chance.randrange(24), 45).strftime("%H:%M")
         found = stage.one(
-            "select campaign.next_open(:at, :zones, cast(:start as time), cast(:end as time))",
+            "select campaign.next_open(:at, :zones, cast(:open_minutes as int4multirange))",
             at=moment,
             zones=chosen,
-            start=start,
-            end=end,
+            open_minutes=quiet_week(time.fromisoformat(start), time.fromisoformat(end)),
         )
         if found is not None:
             assert found == _opens(chosen, moment, start, end), (chosen, moment, start, end)
@@ -487,6 +524,26 @@ def test_a_cap_holds_until_the_rolling_period_leaves_room(make_stage: Callable[.
 
     stage.dispatch(NOON + 8 * DAY)
     assert stage.send(keys[2])["accepted_at"] == NOON + 7 * DAY
+
+
+@pytest.mark.parametrize("per", ["1d", "7d"])
+@pytest.mark.parametrize("early", [timedelta(minutes=1), 11 * HOUR])
+def test_a_caps_period_rolls_from_message_to_message_and_begins_at_no_midnight(
+    make_stage: Callable[..., Stage], per: str, early: timedelta
+) -> None:
+    stage = make_stage(caps=[{"messages": 1, "per": per}])
+    stage.person("ann")
+    period = int(per.removesuffix("d")) * DAY
+    due = NOON + period - early  # a day of its own already, on the calendar
+    _, later = (stage.plan(stage.enrol("ann"), due=at, expires=NOON + 20 * DAY) for at in (NOON, due))
+    stage.dispatch(NOON)
+
+    stage.dispatch(due)
+    assert stage.end(later) == ("planned", "capped")
+    assert stage.send(later)["not_before"] == NOON + period
+
+    stage.dispatch(NOON + period)
+    assert stage.end(later) == ("accepted", None)
 
 
 def test_a_cap_counts_over_all_campaigns_and_ids_and_what_is_in_doubt(make_stage: Callable[..., Stage]) -> None:

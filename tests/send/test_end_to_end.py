@@ -10,6 +10,7 @@ import pytest
 
 from tasks import reconcile, send
 from tasks.channels.outbox import Conduct, Outbox
+from tasks.rules.keyed import keyed_hash
 from tasks.store.workspace import Workspace
 from tests.planning_world import DAY, LATE_FROM, NOON, Shop, campaign
 
@@ -70,7 +71,7 @@ def test_who_could_not_be_written_to_at_the_claim_is_once_consent_is_back(shop: 
     shop.run(campaign(), NOON)
     shop.consents("ann", "email", "withdrawn", at="2026-06-09")
     dispatch(shop, NOON)
-    assert shop.decided()["ann", "1"] == ("suppressed", "no_consent", "email")
+    assert shop.decided()["ann", "1"] == ("suppressed", "no_consent", None)
 
     shop.consents("ann", "email", at="2026-06-10")
     for days in (1, 2):
@@ -79,6 +80,36 @@ def test_who_could_not_be_written_to_at_the_claim_is_once_consent_is_back(shop: 
 
     assert shop.decided()["ann", "1"] == ("accepted", None, "email")
     assert outbox(shop) == {"ann@example.com": 1}
+
+
+def test_planning_again_what_the_claim_took_back_changes_nothing(shop: Shop) -> None:
+    for customer in ("withdrew", "lost its address", "asked us not to", "went somewhere unknown", "fell back"):
+        shop.lapses(customer)
+        shop.consents(customer, "email")
+    shop.consents("fell back", "push")
+    shop.token("fell back")
+    found = campaign(quiet_hours={"start": "21:00", "end": "08:00"})
+    shop.run(found, NOON)
+    for customer in ("withdrew", "fell back"):
+        shop.consents(customer, "email", "withdrawn", at="2026-06-09")
+    shop._run("update core.customers set email_canonical = null where customer_id = 'lost its address'", [{}])
+    shop._run("update core.customers set time_zones = '{Mars/Phobos}' where customer_id like 'went%'", [{}])
+    key = shop.work.settings.suppression_key.get_secret_value()
+    hmac = {"hmac": keyed_hash(key, "asked us not to@example.com"), "at": NOON}
+    shop._run("insert into core.suppressions values (:hmac, 'email', 'marketing', 'asked', :at)", [hmac])
+    dispatch(shop, NOON)
+    before = shop.state()
+
+    shop.run(found, NOON)
+
+    assert {one: value for (one, _), value in shop.decided().items()} == {
+        "withdrew": ("suppressed", "no_consent", None),
+        "lost its address": ("suppressed", "no_address", None),
+        "asked us not to": ("suppressed", "suppressed_address", None),
+        "went somewhere unknown": ("suppressed", "zone_unknown", None),
+        "fell back": ("accepted", None, "push"),
+    }
+    assert shop.state() == before
 
 
 def test_planning_again_never_revives_what_a_provider_refused(shop: Shop) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tasks.channels.base import OutgoingMessage, Receipt
+from tasks.channels.outbox import PROFILE
 from tests.send.stage import NOON, Stage
 
 
 class GoneApp:
     """A push provider that knows only the tokens it is told; it refuses every other one for good."""
+
+    profile = PROFILE
 
     def __init__(self, *known: str, reason: str = "token_invalid") -> None:
         self.known = known

@@ -12,9 +12,11 @@ import pytest
 from tasks import reconcile
 from tasks.channels.base import OutgoingMessage
 from tasks.channels.factory import open_sender
-from tasks.channels.outbox import Conduct
+from tasks.channels.outbox import PROFILE, Conduct
+from tasks.platforms.factory import open_platform
 from tasks.rules.errors import DatabaseError, Misconfigured, ModeError
-from tasks.store.ledger import Limits
+from tasks.store import runs
+from tasks.store.ledger import Clock, Ledger, Limits
 from tests.send.stage import NOON, Stage, two_steps, write_campaign
 
 HOUR = timedelta(hours=1)
@@ -33,6 +35,25 @@ def test_a_due_message_leaves_once_and_is_recorded(stage: Stage) -> None:
     assert row["voucher_code"] == "COMEBACK10"
     assert stage.outbox() == {key: 1}
     assert stage.decisions_follow_the_ledger()
+
+
+def test_who_asks_why_during_the_call_hears_that_it_is_being_handed_over(stage: Stage) -> None:
+    key = stage.planned("ann")
+    answers = []
+
+    def ask(point: str) -> None:
+        if point in ("calling", "recorded"):
+            query = stage.work.queries["ledger/why_decisions"](enrolment_id=stage.send(key)["enrolment_id"], as_of=NOON)
+            with stage.work.database.transaction() as connection:
+                answers.extend((row.state, row.reason, row.channel) for row in connection.execute(query))
+
+    stage.dispatch(watch=ask)
+
+    assert answers == [("in_flight", None, "email"), ("accepted", None, "email")]
+    assert [row["state"] for row in stage.rows("select state from campaign.decisions order by decision_id")] == [
+        "planned",
+        "accepted",
+    ]
 
 
 def test_dispatching_again_sends_nothing_and_changes_nothing(stage: Stage) -> None:
@@ -133,14 +154,35 @@ def test_a_busy_provider_is_tried_again_later_and_the_message_leaves_once(stage:
     assert stage.outbox() == {key: 1}
 
 
-def test_a_provider_that_stays_busy_uses_up_the_tries(stage: Stage) -> None:
+def test_what_a_provider_stays_too_busy_for_is_tried_until_it_expires(stage: Stage) -> None:
+    key = stage.planned("ann", expires=NOON + 3 * DAY)
+
+    stage.dispatch(NOON + 3 * DAY - HOUR, conduct=Conduct.BUSY)
+    assert stage.end(key) == ("retry_wait", "busy")
+    waits = [row["decided_at"] for row in stage.rows("select decided_at from campaign.attempts order by attempt_no")]
+    assert waits[-1] > NOON + 2 * DAY + 20 * HOUR
+    assert min(later - earlier for earlier, later in pairwise(waits[8:])) >= HOUR / 2
+    assert max(later - earlier for earlier, later in pairwise(waits)) <= HOUR
+
+    stage.dispatch(NOON + 4 * DAY, conduct=Conduct.BUSY)
+    assert stage.end(key) == ("expired", None)
+    assert stage.outbox() == {}
+    assert stage.decisions_follow_the_ledger()
+
+
+@pytest.mark.parametrize("end", ["campaign", "purchase"])
+def test_what_a_provider_stays_too_busy_for_also_ends_with_its_campaign_or_occasion(
+    make_stage: Callable[..., Stage], end: str
+) -> None:
+    period = {"period": {"end": "2026-03-10"}} if end == "campaign" else {}
+    stage = make_stage(**period)
     key = stage.planned("ann")
+    if end == "purchase":
+        stage.purchase("ann", NOON + 5 * HOUR)
 
     stage.dispatch(NOON + DAY, conduct=Conduct.BUSY)
 
-    assert stage.end(key) == ("rejected", "busy")
-    assert stage.one("select count(*) from campaign.attempts") == Limits().most_tries
-    assert stage.outbox() == {}
+    assert stage.end(key) == ("cancelled", "campaign_ended" if end == "campaign" else "stop_event")
 
 
 def test_the_wait_a_provider_asks_for_is_kept_and_costs_no_try(stage: Stage) -> None:
@@ -149,7 +191,7 @@ def test_the_wait_a_provider_asks_for_is_kept_and_costs_no_try(stage: Stage) -> 
     stage.dispatch(NOON + HOUR, conduct=Conduct.CLOSED)
 
     waits = stage.rows("select decided_at from campaign.attempts order by attempt_no")
-    assert len(waits) > Limits().most_tries
+    assert len(waits) == 31
     assert {b["decided_at"] - a["decided_at"] for a, b in pairwise(waits)} == {timedelta(seconds=120)}
     assert stage.end(key) == ("retry_wait", "busy")
 
@@ -193,6 +235,8 @@ def test_an_unexpected_failure_of_a_client_is_in_doubt(stage: Stage) -> None:
     key = stage.planned("ann")
 
     class Broken:
+        profile = PROFILE
+
         def send(self, messages: object) -> list[object]:
             raise RuntimeError(messages)
 
@@ -275,6 +319,8 @@ def test_the_providers_word_that_nothing_came_allows_another_try_after_lease_and
     brief = Limits(lease=timedelta(seconds=0.2), call_timeout=timedelta(0))
 
     class Deaf:
+        profile = PROFILE
+
         def send(self, messages: object) -> list[object]:
             raise RuntimeError(messages)
 
@@ -435,18 +481,92 @@ def test_one_campaign_can_be_dispatched_alone(stage: Stage) -> None:
 def test_only_the_outbox_exists_in_a_simulated_database_and_nothing_in_a_dry_run(stage: Stage) -> None:
     with pytest.raises(ModeError, match="outbox only"):
         open_sender(stage.work, "email_sendgrid", mode="simulated")
-    with pytest.raises(ModeError, match="dry run"):
-        open_sender(stage.work, "outbox", mode="live", dry_run=True)
-    with pytest.raises(Misconfigured, match="no provider"):
+    with runs.rehearse(stage.work, stage.work.campaign("back"), NOON):
+        for mode in ("live", "simulated"):
+            with pytest.raises(ModeError, match="dry run"):
+                open_sender(stage.work, "outbox", mode=mode)
+            with pytest.raises(ModeError, match="dry run"):
+                open_platform(stage.work, "outbox", "meta", mode=mode)
+    open_sender(stage.work, "outbox", mode="live").close()
+    with pytest.raises(Misconfigured, match="not among the providers"):
         open_sender(stage.work, "email_sendgrid", mode="live")
+    with pytest.raises(Misconfigured, match="no provider"):
+        open_sender(stage.work, "pigeon", mode="live")
 
 
 def test_the_outbox_keeps_no_uniqueness_on_our_keys(stage: Stage) -> None:
     outbox = open_sender(stage.work, "outbox", mode="simulated")
-    message = OutgoingMessage("a", "k", "email", "ann@example.com", NOON, {"text": "x"})
+    message = OutgoingMessage(
+        "a", "k", "email", "ann@example.com", NOON, {"text": "x"}, "winback", NOON + timedelta(days=1)
+    )
 
     outbox.send([message])
     outbox.send([message])
     outbox.close()
 
     assert stage.outbox() == {"k": 2}
+
+
+def test_a_report_about_an_attempt_that_was_refused_proves_nothing(stage: Stage) -> None:
+    key = stage.planned("ann", channels=("email", "push"))
+    stage.dispatch(conduct=lambda message: Conduct.REFUSE if message.channel == "email" else Conduct.BUSY)
+    assert stage.end(key)[0] == "retry_wait"
+    refused = stage.one("select attempt_id from campaign.attempts where outcome = 'refused'")
+    stage.run_sql(
+        "insert into campaign.provider_events (provider, event_key, attempt_id, kind, occurred_at)"
+        " values ('outbox', 'late', :attempt, 'bounced', :at)", attempt=refused, at=NOON,
+    )  # fmt: skip
+
+    reconcile.doubts(stage.work, NOON + HOUR)
+
+    assert stage.end(key)[0] == "retry_wait"
+
+
+def test_a_late_yes_counts_also_when_the_message_has_expired_since(stage: Stage) -> None:
+    key = stage.planned("ann")
+    stage.dispatch(conduct=Conduct.DROP)
+    _report(stage, "not_accepted")
+    stage.run_sql("update campaign.sends set lease_until = clock_timestamp() - interval '1 hour'")
+    reconcile.doubts(stage.work, NOON + HOUR)
+    stage.run_sql("update campaign.sends set not_before = :at", at=NOON + 9 * DAY)
+    stage.dispatch(NOON + 8 * DAY)
+    assert stage.end(key)[0] == "expired"
+
+    stage.run_sql("delete from campaign.provider_events")
+    _report(stage, "delivered")
+    reconcile.doubts(stage.work, NOON + 8 * DAY)
+
+    row = stage.send(key)
+    assert (row["state"], row["accepted_at"]) == ("accepted", NOON)
+    assert stage.decisions_follow_the_ledger()
+
+
+def test_an_answer_that_comes_after_another_worker_took_the_message_is_not_written_down(stage: Stage) -> None:
+    key = stage.planned("ann")
+    ledger = Ledger(
+        stage.work.queries, {}, clock=Clock(NOON), business_zone="UTC", address_key="", providers={}, limits=Limits()
+    )
+
+    class Gone(Exception):
+        pass
+
+    def leave(point: str) -> None:
+        if point == "claimed":
+            raise Gone
+
+    def meanwhile(point: str) -> None:
+        if point == "answered":
+            stage.run_sql("update campaign.sends set lease_until = clock_timestamp() - interval '1 hour'")
+            with stage.work.database.transaction() as connection:
+                ledger.end_leases(connection)
+                assert ledger.resolve(connection, key, was_accepted=False)
+            with pytest.raises(Gone):
+                stage.dispatch(NOON + HOUR, watch=leave)
+
+    told = stage.dispatch(watch=meanwhile)
+
+    assert told.counts["answered after the lease"] == 1
+    assert stage.end(key) == ("in_flight", None)
+    assert [row["outcome"] for row in stage.rows("select outcome from campaign.attempts order by attempt_no")] == [
+        "unanswered", None
+    ]  # fmt: skip

@@ -13,9 +13,11 @@ from typer.testing import CliRunner, Result
 
 from config.errors import ConfigError
 from flows.commands import dispatch, pause, sends
+from tasks import reconcile
 from tasks.channels.outbox import Conduct
 from tasks.rules.errors import CampaignError, ModeError
-from tests.send.stage import NOON, Stage
+from tasks.store.ledger import Limits
+from tests.send.stage import NOON, Stage, write_campaign
 
 cli = typer.Typer()
 cli.command()(dispatch.dispatch)
@@ -24,6 +26,7 @@ cli.command()(pause.resume)
 cli.add_typer(sends.app, name="sends")
 
 AT_NOON = NOON.isoformat()
+LATER = (NOON + timedelta(hours=12)).isoformat()
 
 
 @pytest.fixture
@@ -107,6 +110,40 @@ def test_the_list_filters_and_counts_doubts_with_their_age(
     assert "ann@example.com" not in shown
 
 
+@pytest.mark.parametrize("option", ["--state", "--channel"])
+def test_a_filter_that_nothing_can_match_is_wrong_usage(call: Callable[..., Result], option: str) -> None:
+    result = call("sends", "list", option, "sent", "--as-of", AT_NOON)
+
+    assert result.exit_code == 2
+    assert "there is no sent; there are: " in " ".join(result.output.replace("│", " ").split())
+
+
+def test_the_list_fits_eighty_columns_one_line_for_each_message(stage: Stage, call: Callable[..., Result]) -> None:
+    keys = [stage.planned("guest:" + "0123456789abcdef" * 4), stage.planned("ann")]
+    stage.run_sql("update campaign.sends set state = 'suppressed', reason = 'suppressed_address'")
+
+    shown = call("sends", "list", "--as-of", NOON.isoformat()).output.splitlines()
+
+    assert "back" in shown[0]
+    assert max(len(line.rstrip()) for line in shown) <= 80
+    for key, name in zip(keys, ("guest:012345678…", "ann"), strict=True):
+        [line] = [line for line in shown if line.strip().startswith(key[:8])]
+        assert line.split()[1:] == [name, "1", "email", "suppressed", "(suppressed_address)"]
+
+
+def test_the_list_of_several_campaigns_fits_eighty_columns_too(stage: Stage, call: Callable[..., Result]) -> None:
+    write_campaign(stage.folder, "a_campaign_with_a_long_name")
+    keys = [stage.planned("guest:" + "0123456789abcdef" * 4, "a_campaign_with_a_long_name"), stage.planned("ann")]
+
+    shown = call("sends", "list", "--as-of", NOON.isoformat()).output.splitlines()
+
+    assert max(len(line.rstrip()) for line in shown) <= 80
+    lines = [line.split() for line in shown if line.strip().startswith((keys[0][:8], keys[1][:8]))]
+    assert sorted(line[1:] for line in lines) == [
+        ["a_campaign_with…", "guest:012345678…", "1", "email", "planned"], ["back", "ann", "1", "email", "planned"],
+    ]  # fmt: skip
+
+
 def test_show_tells_every_attempt_and_report_of_one_message(
     stage: Stage, ask: Callable[..., dict[str, Any]], call: Callable[..., Result]
 ) -> None:
@@ -134,3 +171,66 @@ def test_show_refuses_a_key_that_names_nothing_or_too_much(stage: Stage, call: C
 
     assert isinstance(call("sends", "show", "zzz").exception, ConfigError)
     assert "more than one" in str(call("sends", "show", "").exception)
+
+
+def test_a_doubt_is_settled_by_what_somebody_found_out(stage: Stage, call: Callable[..., Result]) -> None:
+    took, lost = stage.planned("ann"), stage.planned("bob")
+    stage.dispatch(conduct=Conduct.DROP)
+    stage.run_sql("update campaign.sends set lease_until = lease_until - interval '1 hour'")
+
+    assert call("sends", "resolve", took[:12], "--accepted", "--as-of", LATER).exit_code == 0
+    assert "retry wait now" in call("sends", "resolve", lost, "--not-accepted", "--as-of", LATER).output
+
+    assert stage.end(took) == ("accepted", None)
+    assert stage.end(lost) == ("retry_wait", "not_accepted")
+    assert stage.decisions_follow_the_ledger()
+    assert isinstance(call("sends", "resolve", took, "--accepted", "--as-of", LATER).exception, ConfigError)
+
+
+def test_what_was_given_up_cannot_be_declared_never_sent(stage: Stage, call: Callable[..., Result]) -> None:
+    key = stage.planned("ann")
+    stage.dispatch(conduct=Conduct.DROP)
+    reconcile.doubts(stage.work, NOON + timedelta(days=2))
+
+    refused = call("sends", "resolve", key, "--not-accepted", "--as-of", LATER)
+
+    assert isinstance(refused.exception, ConfigError)
+    assert stage.end(key)[0] == "abandoned"
+
+
+def test_only_what_certainly_nobody_got_is_planned_again(stage: Stage, call: Callable[..., Result]) -> None:
+    refused = stage.planned("ann")
+    doubtful, accepted, gone = stage.planned("bob"), stage.planned("cid"), stage.planned("dan")
+    moods = {refused: Conduct.REFUSE, doubtful: Conduct.DROP, gone: Conduct.REFUSE}
+    stage.dispatch(conduct=lambda message: moods.get(message.send_key, Conduct.ACCEPT), limits=Limits(batch=1))
+    stage.run_sql("update campaign.sends set reason = 'template_broken' where send_key = :key", key=refused)
+    stage.run_sql("delete from core.suppressions")
+
+    counted = call("sends", "resend-missed", "--as-of", LATER)
+    assert "1" in counted.output
+    assert stage.end(refused)[0] == "rejected", "without --yes nothing changes"
+    assert "1 planned again" in call("sends", "resend-missed", "back", "--yes", "--as-of", LATER).output
+
+    assert stage.end(refused)[0] == "planned"
+    stage.dispatch(NOON + timedelta(days=1))
+    assert stage.outbox() == {refused: 1, doubtful: 1, accepted: 1}
+    assert "nothing was missed" in call("sends", "resend-missed", "--as-of", LATER).output
+
+
+def test_what_was_once_in_doubt_is_not_certainly_missed_whatever_somebody_said_of_it(
+    stage: Stage, call: Callable[..., Result]
+) -> None:
+    key = stage.planned("ann")
+    stage.dispatch(conduct=Conduct.DROP)  # the provider has it
+    stage.run_sql("update campaign.sends set lease_until = lease_until - interval '1 hour'")
+    assert call("sends", "resolve", key, "--not-accepted", "--as-of", LATER).exit_code == 0
+    stage.dispatch(NOON + timedelta(hours=13), conduct=Conduct.REFUSE)
+    stage.run_sql("update campaign.sends set reason = 'template_broken'")
+    stage.run_sql("delete from core.suppressions")
+    assert stage.end(key)[0] == "rejected"
+
+    told = call("sends", "resend-missed", "back", "--yes", "--as-of", (NOON + timedelta(hours=14)).isoformat())
+
+    assert "nothing was missed" in told.output
+    assert stage.end(key)[0] == "rejected"
+    assert stage.outbox() == {key: 1}

@@ -10,19 +10,22 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from config.settings import Settings
 from tasks import reconcile, send
 from tasks.channels.base import OutgoingMessage
 from tasks.channels.outbox import Conduct, Outbox
+from tasks.store.engine import MOST_IDLE
 from tasks.store.ledger import Limits
 from tasks.store.workspace import Workspace
 
@@ -34,7 +37,11 @@ KILLED = 137
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker does: where, as of when, in which batches, and where it ends (`crash_at`) or stops (`stop_at`)."""
+    """What a worker does: where, as of when, in which batches, and where it ends (`crash_at`) or stops (`stop_at`).
+
+    `moods` are what the provider does, one for each message by its key and channel; none: it accepts. `environment` is
+    what the process finds besides what it was started with: the server it is forked from may be older than a test.
+    """
 
     url: str
     home: Path
@@ -45,7 +52,10 @@ class Orders:
     stop_at: str | None = None
     die_on: int | None = None
     seconds_per_message: float = 0
+    moods: tuple[Conduct, ...] = ()
+    most_idle: timedelta = MOST_IDLE
     limits: Limits = field(default_factory=lambda: Limits(batch=5))
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(orders: Orders, barrier: Any = None) -> None:
@@ -59,6 +69,7 @@ def run(orders: Orders, barrier: Any = None) -> None:
         _env_file=None,
     )
     work = Workspace(settings)
+    work.database.most_idle = orders.most_idle
     work.queries  # noqa: B018 - read and checked before the barrier, so that the workers start together
     passes: dict[str, int] = {}
 
@@ -82,19 +93,23 @@ def run(orders: Orders, barrier: Any = None) -> None:
 def _conduct(orders: Orders) -> Callable[[OutgoingMessage], Conduct]:
     seen = 0
 
-    def conduct(_: OutgoingMessage) -> Conduct:
+    def conduct(message: OutgoingMessage) -> Conduct:
         nonlocal seen
         seen += 1
         time.sleep(orders.seconds_per_message)
-        return Conduct.DIE if seen == orders.die_on else Conduct.ACCEPT
+        if seen == orders.die_on:
+            return Conduct.DIE
+        if not orders.moods:
+            return Conduct.ACCEPT
+        return orders.moods[zlib.crc32(f"{message.send_key}{message.channel}".encode()) % len(orders.moods)]
 
     return conduct
 
 
 @contextlib.contextmanager
-def started(orders: Orders, barrier: Any = None) -> Iterator[BaseProcess]:
+def started(orders: Orders, barrier: Any = None, *, target: Callable[..., None] = run) -> Iterator[BaseProcess]:
     """A worker that is killed when the block ends, should it still live."""
-    process = context.Process(target=run, args=(orders, barrier))
+    process = context.Process(target=target, args=(orders, barrier) if barrier else (orders,))
     process.start()
     try:
         yield process
@@ -111,6 +126,30 @@ def finish(orders: Orders) -> int:
         if process.exitcode is None:
             raise TimeoutError("the worker did not end within two minutes")
         return process.exitcode
+
+
+def dispatch_to_providers(orders: Orders) -> None:
+    """The process: dispatch once to the providers that the configuration names."""
+    os.environ.update(orders.environment)
+    settings = Settings(
+        config=orders.config,
+        home=orders.home,
+        database_url=SecretStr(orders.url),
+        time_zone="UTC",
+        mode="live",
+        _env_file=None,
+    )
+    send.due(Workspace(settings), limits=orders.limits)
+
+
+def freeze_with_rows_locked(orders: Orders) -> None:
+    """The process: lock every message of the ledger, and the database's mode, and stop in the middle."""
+    work = Workspace(Settings(home=orders.home, database_url=SecretStr(orders.url), _env_file=None))
+    work.database.most_idle = orders.most_idle
+    with work.database.transaction() as connection:
+        connection.execute(work.queries["ledger/mode_lock"]())
+        connection.execute(sa.text("select from campaign.sends for update"))
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def wait_until_stopped(process: BaseProcess) -> None:

@@ -145,7 +145,7 @@ def test_made_up_contacts_are_refused_where_people_may_be_real(make_workspace):
         pull.sample_contacts(work, None)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real CDNOW file is not here (REENGAGE_CDNOW names it)")
+@pytest.mark.skipif(not REAL.is_file(), reason="the CDNOW file is not here (REENGAGE_CDNOW names it)")
 def test_every_line_of_the_real_file_is_a_purchase_and_delivering_it_again_adds_nothing(example, tmp_path):
     lines = [line.split() for line in REAL.read_text().splitlines()[1:]]
     work = example(REAL)

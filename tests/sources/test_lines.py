@@ -217,6 +217,21 @@ def test_json_lines_keep_digits_and_nested_values():
     assert broken == {}
 
 
+def test_numbers_inside_a_json_value_stay_numbers_with_their_digits():
+    numbers = '{"price": 9.950, "all": [1.10, 2, 1E+400], "far": 0.1234567890123456789012345}'
+
+    _, rows, _, broken = _json(f'{{"id": "1", "properties": {numbers}}}')
+
+    assert rows[1][3] == numbers
+    assert broken == {}
+
+
+def test_what_is_no_number_in_json_is_left_for_the_gate_to_refuse():
+    _, rows, _, _ = _json('{"id": "1", "properties": {"price": NaN, "all": [-Infinity]}, "at": Infinity}')
+
+    assert rows[1][3:] == ['{"price": NaN, "all": [-Infinity]}', "Infinity"]
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -225,6 +240,8 @@ def test_json_lines_keep_digits_and_nested_values():
         (b"[" * 10_000 + b"]" * 10_000, "malformed_json"),
         (b'{"id": ' + b"9" * 5_000 + b"}", "malformed_json"),
         (b'{"id": "a\xff"}', "invalid_utf8"),
+        (b'{"id": "a\\ud800"}', "invalid_utf8"),
+        (b'{"id": "1", "properties": {"k": "\\udfff"}}', "invalid_utf8"),
         (b'{"id": "a\x00"}', "nul_byte"),
         (b'{"id": "a\\u0000"}', "nul_byte"),
         (b'{"id": 7, "name": "x"}', "id_is_number"),

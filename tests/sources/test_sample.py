@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
+from config.campaign import load_campaign
 from config.settings import CHECKOUT
 from config.sources import load_sources
-from tasks.sources.sample import EFFECT, OPENS_AT, PLACES, Delivered, SampleShop
+from tasks.sources.sample.leads import Reaction
+from tasks.sources.sample.people import People
+from tasks.sources.sample.scenery import LEAD_ADS, OPENS_AT, PLACES
+from tasks.sources.sample.shop import EFFECT, Delivered, SampleShop, react
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -35,7 +41,7 @@ def test_the_same_seed_gives_the_same_files_byte_for_byte_and_another_seed_other
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         shop = SampleShop(tmp_path / name, customers=300, seed=seed)
         shop.write_history()
-        sent = [Delivered("email", address, OPENS_AT) for address in shop._people.email if address]
+        sent = [Delivered("email", address, OPENS_AT) for address in shop.people.described.email if address]
         shop.write_day(OPENS_AT, OPENS_AT + 2 * DAY, sent)
         time.sleep(0.01)  # a gzip header with the time of day would differ by now
 
@@ -59,7 +65,7 @@ def test_every_file_of_the_shop_is_named_in_its_source_mapping_and_the_other_way
 
 
 def test_every_phone_number_is_valid_where_its_owner_lives(tmp_path: Path):
-    people = SampleShop(tmp_path, customers=2_000)._people
+    people = SampleShop(tmp_path, customers=2_000).people.described
 
     given = [
         (place, text, e164) for place, text, e164 in zip(people.place, people.phone, people.e164, strict=True) if e164
@@ -93,8 +99,8 @@ def test_history_ends_where_the_first_day_begins_and_days_do_not_overlap(tmp_pat
 
 def test_people_reached_come_back_by_the_known_share_and_nobody_else_does_because_of_it(tmp_path: Path):
     shop = SampleShop(tmp_path, customers=6_000, seed=3)
-    sent = [Delivered("email", address.upper(), OPENS_AT) for address in shop._people.email[:4_000] if address]
-    reached = {person for person in range(4_000) if shop._people.email[person]}
+    sent = [Delivered("email", address.upper(), OPENS_AT) for address in shop.people.described.email[:4_000] if address]
+    reached = {person for person in range(4_000) if shop.people.described.email[person]}
     shop.write_day(OPENS_AT, OPENS_AT + 10 * DAY, [*sent, Delivered("email", "stranger@example.com", OPENS_AT)])
 
     lines = [line for path in (tmp_path / "orders").iterdir() for line in orders(path)]
@@ -105,12 +111,79 @@ def test_people_reached_come_back_by_the_known_share_and_nobody_else_does_becaus
     assert len({line["order_no"] for line in lines if not line["coupon"]}) > len(back)
 
 
-def test_a_message_brings_nobody_back_before_it_was_sent(tmp_path: Path):
-    shop = SampleShop(tmp_path, customers=500)
+def test_leads_change_no_other_file_and_their_own_do_not_hang_on_the_order_of_what_was_sent(tmp_path: Path):
+    until = OPENS_AT + 2 * DAY
+    for name, leads_a_day, turned in (("a", 5, False), ("b", 5, True), ("c", 9, False)):
+        shop = SampleShop(tmp_path / name, customers=60, seed=7, leads_a_day=leads_a_day)
+        shop.write_history()
+        sent = [Delivered("whatsapp", shop.leads.phone(lead), OPENS_AT + lead * HOUR) for lead in range(20)]
+        shop.write_day(OPENS_AT, until, sent)
+        shop.write_talks(OPENS_AT, until, reversed(sent) if turned else sent)
+
+    found = {name: digests(tmp_path / name) for name in "abc"}
+    others = {name: {path: digest for path, digest in found[name].items() if "leads_" not in path} for name in "ac"}
+
+    assert found["a"] == found["b"] != found["c"]
+    assert others["a"] == others["c"]
+    assert len(others["a"]) < len(found["a"])
+
+
+def test_leads_have_valid_numbers_of_their_own(tmp_path: Path):
+    shop = SampleShop(tmp_path, customers=50, leads_a_day=200)
+    numbers = [shop.leads.phone(lead) for lead in range(shop.leads.size)]
+    of_customers = {f"+{place.code}{place.mobile.rstrip('#')}" for place in PLACES}
+
+    for number in numbers[:500]:
+        assert phonenumbers.is_valid_number(phonenumbers.parse(number))
+    assert len(set(numbers)) == len(numbers)
+    assert not [number for number in numbers if number.startswith(tuple(of_customers))]
+
+
+def test_what_a_lead_has_said_stays_whatever_reaches_them_later(tmp_path: Path):
+    leads = SampleShop(tmp_path, customers=50, leads_a_day=40, retargeting=(Reaction(0.3, 0.3),) * 3).leads
+    dice = random.Random(5)
+    changed = 0
+    for lead in range(400):
+        opened = int(leads.opened_at[lead])
+        sent = sorted(opened + dice.randrange(4 * 86_400) for _ in range(3))
+        for number, at in enumerate(sent):
+            known, later = list(leads.talk(lead, sent[:number])), list(leads.talk(lead, sent))
+            assert [line for line in known if line.at < at] == [line for line in later if line.at < at]
+            changed += known != later
+        lines = list(leads.talk(lead, sent))
+        assert len({line.key for line in lines}) == len(lines)
+        assert sum(line.kind == "order" for line in lines) <= 1
+
+    assert changed > 400
+
+
+def test_leads_answer_after_the_retarget_and_not_at_night(tmp_path: Path):
+    leads = SampleShop(tmp_path, customers=50, leads_a_day=40, retargeting=(Reaction(0.5, 0.5),)).leads
+    hours = set()
+    for lead in range(600):
+        at = int(leads.opened_at[lead]) + (lead % 24 + 1) * 3600
+        first = next((line.at for line in leads.talk(lead, [at]) if line.key == "a1.0"), None)
+        if first is not None:
+            assert first > at
+            hours.add(datetime.fromtimestamp(first, ZoneInfo(leads.home(lead).zone)).hour)
+
+    assert hours == set(range(7, 23))
+
+
+def test_the_ads_of_leads_are_those_of_the_shops_campaign():
+    campaign = load_campaign(CHECKOUT / "config/examples/shop/campaigns/partial_leads")
+
+    assert [ad.ad_id for ad in LEAD_ADS] == list(campaign.ads)
+    assert all(ad.bot_id for ad in LEAD_ADS)
+    assert {ad.status for ad in LEAD_ADS} == {"active", "paused"}
+
+
+def test_a_message_brings_nobody_back_before_it_was_sent():
+    people = People(500, seed=1)
     at = datetime(2026, 6, 2, 9, tzinfo=UTC)
-    sent = [Delivered("email", address, at) for address in shop._people.email if address]
+    sent = [Delivered("email", address, at) for address in people.described.email if address]
 
-    early = shop._reactions(sent)
+    back = react(people, sent).orders
 
-    assert early["at"].size
-    assert early["at"].min() > at.timestamp()
+    assert back.at.size
+    assert back.at.min() > at.timestamp()

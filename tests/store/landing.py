@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tasks.store import gate
 from tasks.store.engine import Database
-from tasks.store.gate import ENTITIES, Counts
+from tasks.store.loads import ENTITIES, Counts
 from tasks.store.queries import Queries
 from tests.store.conftest import OneTransaction
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from tasks.store import cycle
+from tasks.store import changes, cycle
 from tasks.store.queries import Queries
 
 purchases = sa.table(
@@ -18,11 +18,13 @@ purchases = sa.table(
     schema="core",
 )
 touched = sa.table("touched_customers", sa.column("customer_id"))
+touched_since = sa.table("touched_customers", sa.column("customer_id"), sa.column("since"))
 days = sa.table(
     "purchase_days",
     *map(sa.column, ("customer_id", "day", "number", "next_day", "expected_on", "xmin")),
     schema="core",
 )
+DAYS = {"facts.purchase_days"}
 NEW_YEAR = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -69,6 +71,33 @@ def test_only_days_that_differ_are_written_again(database, queries):
     assert [row["xmin"] for row in after[:2]] == [row["xmin"] for row in before[:2]]
     assert after[2]["xmin"] != before[2]["xmin"]
     assert [row["number"] for row in after] == [1, 2, 3, 4]
+
+
+def test_a_change_reaches_every_day_after_it_and_the_last_one_before(database, queries):
+    with database.transaction() as connection:
+        buy(connection, queries, "a", 0, 10, 20, 30)
+    before = kept(database, "a")
+
+    with database.transaction() as connection:
+        connection.exec_driver_sql(
+            "create temporary table touched_customers (customer_id text primary key, since timestamptz not null) "
+            "on commit drop"
+        )
+        moved = NEW_YEAR + timedelta(days=25)
+        connection.execute(sa.update(purchases).where(purchases.c.order_id == "a20").values(purchased_at=moved))
+        changed_from = NEW_YEAR + timedelta(days=20)
+        connection.execute(sa.insert(touched_since), [{"customer_id": "a", "since": changed_from}])
+        cycle.refresh(connection, queries)
+
+    after = kept(database, "a")
+    assert [(row["day"], row["number"], row["next_day"]) for row in after] == [
+        (date(2026, 1, 1), 1, date(2026, 1, 11)),
+        (date(2026, 1, 11), 2, date(2026, 1, 26)),
+        (date(2026, 1, 26), 3, date(2026, 1, 31)),
+        (date(2026, 1, 31), 4, None),
+    ]
+    assert after[0]["xmin"] == before[0]["xmin"]
+    assert after[3]["xmin"] == before[3]["xmin"]
 
 
 def test_a_refresh_of_people_whose_purchases_did_not_change_writes_nothing(database, queries):
@@ -120,35 +149,35 @@ def test_whose_days_changed_is_known_and_nobody_else(database, queries):
     with database.transaction() as connection:
         buy(connection, queries, "a", 0)
     with database.transaction() as connection:
-        since = cycle.horizon(connection, queries)
+        since = changes.horizon(connection, queries)
         buy(connection, queries, "b", 0, 10)
 
     with database.transaction() as connection:
-        assert cycle.changed_since(connection, queries, since) == ["b"]
+        assert changes.changed_since(connection, queries, DAYS, since) == ["b"]
 
 
 def test_a_first_load_changes_everybody(database, queries):
     with database.transaction() as connection:
-        since = cycle.horizon(connection, queries)
+        since = changes.horizon(connection, queries)
     with database.transaction() as connection:
         buy(connection, queries, "a", 0)
 
     with database.transaction() as connection:
-        assert cycle.changed_since(connection, queries, since) is None
+        assert changes.changed_since(connection, queries, DAYS, since) is None
 
 
 def test_more_changes_than_a_run_wants_to_look_at_mean_everybody(database, queries):
     with database.transaction() as connection:
         buy(connection, queries, "first", 0)
     with database.transaction() as connection:
-        since = cycle.horizon(connection, queries)
+        since = changes.horizon(connection, queries)
         buy(connection, queries, "a", 0)
     with database.transaction() as connection:
         buy(connection, queries, "b", 0)
 
     with database.transaction() as connection:
-        assert cycle.changed_since(connection, queries, since, at_most=2) == ["a", "b"]
-        assert cycle.changed_since(connection, queries, since, at_most=1) is None
+        assert changes.changed_since(connection, queries, DAYS, since, at_most=2) == ["a", "b"]
+        assert changes.changed_since(connection, queries, DAYS, since, at_most=1) is None
 
 
 def test_a_load_that_was_under_way_when_a_run_began_is_not_missed_by_the_next(database, queries):
@@ -157,11 +186,11 @@ def test_a_load_that_was_under_way_when_a_run_began_is_not_missed_by_the_next(da
     with database.engine.connect() as loading, loading.begin():
         buy(loading, queries, "slow", 0, 10)
         with database.transaction() as run:
-            since = cycle.horizon(run, queries)
-            assert cycle.changed_since(run, queries, since) == []
+            since = changes.horizon(run, queries)
+            assert changes.changed_since(run, queries, DAYS, since) == []
 
     with database.transaction() as run:
-        assert cycle.changed_since(run, queries, since) == ["slow"]
+        assert changes.changed_since(run, queries, DAYS, since) == ["slow"]
 
 
 def test_two_loads_that_meet_in_one_customer_see_each_other(database, queries):

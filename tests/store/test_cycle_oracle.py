@@ -142,7 +142,7 @@ def _load(connection: sa.Connection, queries: Queries, batch: list[Version], num
     for version in batch:
         times = version.at.isoformat(), "1.00", "EUR", version.status, version.updated_at.isoformat()
         writer.writerow((version.order, version.customer, *times, version.cancels or ""))
-    extract = landing.Extract("orders", SOURCE, f"{number}.csv", str(number), datetime(2030, 1, 1, tzinfo=UTC))
+    extract = landing.Extract("orders", SOURCE, f"{number}.csv", str(number), datetime(2030, 1, 1, tzinfo=UTC), "a key")
     load_id = landing.begin(connection, queries, extract)
     reading = lines.read(io.BytesIO(text.getvalue().encode()), SOURCE, extract.object)
     landing.fill(connection, queries, extract, load_id, reading)

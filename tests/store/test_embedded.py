@@ -113,3 +113,8 @@ def test_as_root_with_programs_in_a_closed_folder_a_copy_of_them_serves(home):
         embedded.stop(home)
         shutil.rmtree(server.bin.parents[2], ignore_errors=True)
         shutil.rmtree(closed, ignore_errors=True)
+
+
+@pytest.mark.parametrize(("memory", "megabytes"), [(2**29, 128), (2**33, 1024), (24 * 2**30, 2048), (2**40, 2048)])
+def test_the_server_caches_an_eighth_of_the_memory_within_bounds(memory: int, megabytes: int) -> None:
+    assert embedded.shared_buffers(memory) == megabytes

@@ -24,7 +24,8 @@ GOALS = {"alpha": Goal(), "beta": Goal("booked", (("plan", "gold"),)), "gone": G
 TABLES = (
     "data_as_of", "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
     "reached_people", "converted_people", "incremental_cells", "incremental", "incremental_cells_by_place",
-    "incremental_by_place", "people", "sends",
+    "incremental_by_place", "people", "sends", "leads", "retargeted_leads", "retargets_by_hour", "send_costs",
+    "qualified_leads",
 )  # fmt: skip
 
 

@@ -224,6 +224,16 @@ def test_an_instant_of_any_common_spelling_is_read(database: OneTransaction, que
     assert {row["purchased_at"] for row in rows(database, "core.purchases")} == {datetime(2026, 5, 1, 10, tzinfo=UTC)}
 
 
+def test_every_hour_is_told_quickly(database: OneTransaction) -> None:
+    spelled = [f"2026-05-01{mark}{hour:02}:00:00.5+02:00" for hour in range(24) for mark in " T"]
+    plain = sa.select(*(sa.func.raw.is_plain_instant(text) for text in spelled))
+
+    with database.transaction() as connection:
+        told = connection.execute(plain).one()
+
+    assert [text for text, quickly in zip(spelled, told, strict=True) if not quickly] == []
+
+
 @pytest.mark.parametrize(
     ("spelt", "read"),
     [

@@ -105,6 +105,9 @@ HOSTILE = [
     ("select cast('now' as timestamptz)", "the clock's time", False),
     ("select cast($$now$$ as date)", "the clock's time", False),
     ("select timestamptz 'tomorrow'", "the clock's time", False),
+    ("select cast('{now}' as timestamptz[])", "the clock's time", False),
+    ("select lower(cast('[now,)' as tstzrange))", "the clock's time", False),
+    ("select at from jsonb_to_record('{\"at\": \"now\"}') as r (at timestamptz)", "the clock's time", False),
     ("select age(created_at) from facts.customers", "age()", False),
     ("select * from facts.customers tablesample system (1)", "tablesample", "error"),
     # H9: names that another object could shadow

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.rules.keyed import keyed_hash
-from tasks.store import planning
+from tasks.store import ledger, planning
 from tests.planning_world import DAY, LATE_FROM, NOON, Shop, campaign, two_steps
 
 HOUR = timedelta(hours=1)
@@ -246,6 +246,45 @@ def test_what_a_rule_dropped_for_good_stays_dropped(shop):
 
     assert shop.sends()["1", "1"]["state"] == "suppressed"
     assert shop.decided()["1", "1"] == ("suppressed", "quiet", "email")
+
+
+@pytest.mark.parametrize("reason", sorted(ledger.DROPPED))
+def test_what_a_rule_dropped_for_good_does_not_come_back_with_the_episode(shop, reason):
+    shop.lapses("1")
+    shop.consents("1", "email")
+    shop.run(campaign())
+    for table in ("sends", "decisions"):
+        shop._run(f"update campaign.{table} set state = 'suppressed', reason = :reason", [{"reason": reason}])
+
+    shop.run(campaign(params={"margin_days": 20}), NOON + HOUR)
+    assert shop.rows("select close_reason from campaign.enrolments") == [{"close_reason": "left_segment"}]
+    assert (shop.sends()["1", "1"]["state"], shop.sends()["1", "1"]["reason"]) == ("suppressed", reason)
+
+    shop.run(campaign(), NOON + 2 * HOUR)
+    assert shop.rows("select close_reason from campaign.enrolments") == [{"close_reason": None}]
+    assert (shop.sends()["1", "1"]["state"], shop.sends()["1", "1"]["reason"]) == ("suppressed", reason)
+    assert shop.decided()["1", "1"] == ("suppressed", reason, "email")
+
+
+def test_what_was_planned_again_has_the_time_it_was_given_then(shop):
+    shop.lapses("1")
+    shop.consents("1", "email")
+    found = campaign(expires_after="2d")
+    shop.run(found)
+    shop.run(found, NOON + 2 * DAY)
+    key = shop.sends()["1", "1"]["send_key"]
+    again = shop.work.queries["ledger/sends_resend"](
+        send_keys=[key], at=NOON + 3 * DAY, wait_seconds=(2 * DAY).total_seconds()
+    )
+    with shop.work.database.transaction() as connection:
+        assert connection.execute(again).scalars().all() == [key]
+
+    shop.run(found, NOON + 4 * DAY)
+    assert shop.sends()["1", "1"]["state"] == "planned"
+    assert shop.decided()["1", "1"] == ("planned", None, "email")
+
+    shop.run(found, NOON + 5 * DAY)
+    assert shop.sends()["1", "1"]["state"] == "expired"
 
 
 def test_under_all_viable_each_channel_is_a_sub_step_and_sms_the_last_resort(shop):

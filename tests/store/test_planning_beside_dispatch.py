@@ -11,9 +11,11 @@ import pytest
 
 from tasks import plan, send
 from tasks.channels.base import OutgoingMessage, Receipt
+from tasks.channels.outbox import PROFILE
 from tasks.store import runs
 from tasks.store.ledger import Limits
 from tests.planning_world import BASICS, Shop, campaign
+from tests.send.live import zone_where_it_is_noon
 
 PEOPLE = 240
 CHANNELS = [{"name": "email", "consent": ["express"]}, {"name": "sms", "consent": ["express"]}]
@@ -21,6 +23,8 @@ CHANNELS = [{"name": "email", "consent": ["express"]}, {"name": "sms", "consent"
 
 class BusyProvider:
     """Puts every message off for a moment, so that the same rows are claimed again and again, until all is done."""
+
+    profile = PROFILE
 
     def __init__(self, done: threading.Event) -> None:
         self.done = done
@@ -39,7 +43,7 @@ def shop(make_workspace) -> Shop:
     """Everyone became late two days ago, so that what is planned is due at once."""
     shop = Shop(make_workspace(mode="live"))
     today = datetime.now(UTC)
-    by_day = f"Etc/GMT{today.hour - 12:+}"  # where it is about noon now, so that no quiet hours hold anything
+    by_day = zone_where_it_is_noon()  # so that no quiet hours hold anything
     days = [(today - timedelta(days=ago)).date().isoformat() for ago in (131, 71)]
     for number in range(PEOPLE):
         customer = shop.customer(f"p{number}", phone_e164=f"+4917012{number:05}", time_zones=[by_day])

@@ -10,6 +10,7 @@ import pytest
 
 from config.errors import ConfigError
 from tasks.rules.errors import GateError
+from tasks.rules.reports import whatsapp_name
 from tasks.store import quarantine
 from tasks.store.quarantine import Choice
 from tasks.store.queries import Queries
@@ -62,6 +63,19 @@ def test_lines_replayed_with_corrected_values_give_the_state_of_a_clean_load(
     assert [row["number"] for row in rows(database, "core.purchase_days")] == [1]
 
 
+def test_an_id_of_whatsapp_that_a_correction_brings_is_named_as_any_other(
+    database: OneTransaction, queries: Queries
+) -> None:
+    load(database, queries, "messages", [good("messages", message_id=None)])
+    [line] = waiting(database)
+    fixed = {line["quarantine_id"]: {"message_id": "wamid.HBgLMTY1MDM4Nzk0MzkVAgA="}}
+
+    quarantine.replay(database.connection, queries, KEY, Choice(tuple(fixed)), corrections=fixed)
+
+    names = [row["message_id"] for row in rows(database, "core.messages")]
+    assert names == [whatsapp_name(KEY, "wamid.HBgLMTY1MDM4Nzk0MzkVAgA=")]
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_replayed_line_of_any_entity_equals_one_that_came_right(
     database: OneTransaction, queries: Queries, entity: str
@@ -80,6 +94,21 @@ def test_a_replayed_line_of_any_entity_equals_one_that_came_right(
     quarantine.replay(database.connection, queries, KEY, Choice((number,)), corrections=fixed)
 
     assert rows(database, f"core.{entity}", *BOOKKEEPING) == clean
+
+
+@pytest.mark.parametrize("wordings", [("one", "two"), ("two", "one")])
+def test_a_consent_dated_ahead_of_its_load_that_is_contradicted_can_be_replayed(
+    database: OneTransaction, queries: Queries, wordings: tuple[str, str]
+) -> None:
+    load(database, queries, "customers", [good("customers")])
+    for wording in wordings:
+        load(database, queries, "consents", [good("consents", occurred_at="2026-06-01T00:03:00Z", wording=wording)])
+    [row] = waiting(database)
+    assert "known_at" not in row["fields"]
+
+    quarantine.replay(database.connection, queries, KEY, Choice((row["quarantine_id"],)))
+
+    assert [row["reason"] for row in waiting(database)] == ["conflicting_version"]
 
 
 def test_a_line_that_fails_again_waits_again_with_the_reason_of_today(
@@ -165,9 +194,9 @@ def test_the_list_shows_nothing_of_what_stands_in_a_line(database: OneTransactio
 
 
 def test_asking_for_lines_that_do_not_wait_is_refused(database: OneTransaction, queries: Queries) -> None:
-    with pytest.raises(GateError, match="not waiting in quarantine: 999"):
-        quarantine.replay(database.connection, queries, KEY, Choice((999,)))
-    with pytest.raises(GateError, match="no line 999"):
+    with pytest.raises(ConfigError, match=r"998: is not waiting in quarantine.*\n.*999: is not waiting"):
+        quarantine.replay(database.connection, queries, KEY, Choice((999, 998)))
+    with pytest.raises(ConfigError, match="999: no such line in quarantine"):
         quarantine.show(database.connection, queries, 999)
 
 
@@ -181,7 +210,7 @@ def test_a_correction_of_an_unknown_column_is_refused(database: OneTransaction, 
 
 def test_every_fault_of_a_corrections_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "fixed.jsonl"
-    file.write_text('{"quarantine_id": 1, "amount": "2"}\n\n{\n{"amount": "1"}\n{"quarantine_id": 2, "amount": 3}\n')
+    file.write_text('{"quarantine_id": 1, "amount": "2"}\n\n{\n{"amount": "1"}\n{"quarantine_id": "2", "amount": 3}\n')
 
     with pytest.raises(ConfigError) as raised:
         quarantine.read_corrections(file)

@@ -1,0 +1,25 @@
+/*
+What providers reported about a campaign's accepted messages, by step and channel.
+
+owner: evaluation
+grain: one row per step and channel
+params:
+  campaign: text - the campaign's name
+returns:
+  step: text - the step or sub-step
+  channel: text - the channel
+  accepted: bigint - messages the provider took
+  delivered: bigint - of them, those that arrived
+  opened: bigint - of them, those a person opened
+  machine_opened: bigint - of them, those only a machine opened
+  clicked: bigint - of them, those whose link was followed
+  failed: bigint - of them, those that did not arrive
+  complained: bigint - of them, those called spam
+  unsubscribed: bigint - of them, those answered by an unsubscribe
+  replied: bigint - of them, those answered
+*/
+select
+    step, channel, accepted, delivered, opened, machine_opened, clicked, failed, complained, unsubscribed, replied
+from evaluation.reports
+where campaign = :campaign
+order by step, channel

@@ -1,0 +1,24 @@
+/*
+Retargets, first responses and qualifications on the day each happened.
+
+owner: evaluation
+grain: one row per day and order
+params:
+  campaign: text - the campaign's name
+returns:
+  day: date - day in the business time zone
+  retarget: int - 1, 2 or 3
+  retargeted: numeric - leads it was sent to on this day
+  first_responses: numeric - leads whose first message after it came on this day
+  qualified: numeric - leads whose qualification after it fell on this day
+*/
+select
+    happened_on as day,
+    retarget,
+    sum(retargeted) as retargeted,
+    sum(first_responses) as first_responses,
+    sum(qualified) as qualified
+from evaluation.retargets_by_hour
+where campaign = :campaign
+group by happened_on, retarget
+order by happened_on, retarget

@@ -1,0 +1,1 @@
+"""The main script of the dashboard and how it looks."""

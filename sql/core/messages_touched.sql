@@ -1,0 +1,27 @@
+/*
+Conversations whose messages a load changes: those of its lines, and those from which a newer version takes a message,
+with the first moment that changes.
+
+owner: engineering
+grain: one row per conversation, into the temporary table touched_conversations
+*/
+insert into touched_conversations (conversation_id, since)
+select
+    conversation_id,
+    min(sent_at)
+from (
+    select
+        conversation_id,
+        sent_at
+    from checked
+    where verdict = 'accepted' and head
+    union all
+    select
+        messages.conversation_id,
+        messages.sent_at
+    from checked
+    inner join core.messages on checked.message_id = messages.message_id
+    where checked.verdict = 'accepted' and checked.head
+) as changed
+where conversation_id is not null
+group by conversation_id

@@ -1,0 +1,66 @@
+/*
+Write the derived milestones of some conversations in place of those derived before. A conversation that changed again
+meanwhile goes on waiting; one whose source tells its milestones has no derived ones.
+
+owner: engineering
+grain: one row per milestone
+params:
+  conversations: text[] - the conversations
+  changes: bigint[] - the number of the change of each that was looked at
+  reached: jsonb - conversation_id, milestone and milestone_at of each milestone
+*/
+with taken as (
+    delete from core.conversations_changed
+    using unnest(cast(:conversations as text[]), cast(:changes as bigint[])) as looked_at (conversation_id, change_no)
+    where
+        conversations_changed.conversation_id = looked_at.conversation_id
+        and conversations_changed.change_no = looked_at.change_no
+),
+
+found as materialized (
+    select
+        reached.conversation_id,
+        reached.milestone,
+        min(reached.milestone_at) as milestone_at
+    from jsonb_to_recordset(cast(:reached as jsonb)) as reached (
+        conversation_id text, milestone text, milestone_at timestamptz
+    )
+    inner join core.conversations using (conversation_id)
+    where conversations.milestone is null
+    group by reached.conversation_id, reached.milestone
+),
+
+-- whoever chooses people looks at them again
+noted as (
+    insert into core.silences_changed (customer_id)
+    select distinct conversations.customer_id
+    from core.conversations
+    where conversations.conversation_id = any(cast(:conversations as text[]))
+    order by conversations.customer_id
+    on conflict (customer_id) do update
+    set changed_at = excluded.changed_at
+),
+
+former as (
+    delete from core.milestones
+    where
+        milestones.conversation_id = any(cast(:conversations as text[]))
+        and milestones.is_derived
+        and not exists (
+            select from found
+            where
+                found.conversation_id = milestones.conversation_id
+                and found.milestone = milestones.milestone
+                and found.milestone_at = milestones.milestone_at
+        )
+)
+
+insert into core.milestones (conversation_id, milestone, milestone_at, is_derived)
+select
+    conversation_id,
+    milestone,
+    milestone_at,
+    true
+from found
+order by conversation_id, milestone
+on conflict (conversation_id, milestone, milestone_at) do nothing

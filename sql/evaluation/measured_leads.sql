@@ -1,0 +1,49 @@
+/*
+Lay out every lead of the retargeting campaigns with the moments at which it became deep and qualified (R1).
+
+A lead is a conversation, not a person (A5): somebody who clicked on two ads is two leads. In the system of a campaign
+are the conversations that one of its ads began (without named ads: any ad that has had a bot), and whichever the
+campaign has enrolled, held out or not.
+
+owner: engineering
+grain: one row per campaign and conversation
+params:
+  as_of: timestamptz - the moment that is measured
+*/
+create temporary table measured_leads on commit drop as
+with in_system as (
+    select rule.campaign, conversation.conversation_id
+    from measured_campaigns as rule
+    inner join campaign.measured_conversations as conversation
+        on case
+            when cardinality(rule.ads) > 0 then conversation.ad_id = any(rule.ads)
+            else conversation.ad_id in (
+                select ads.ad_id
+                from core.ads
+                where ads.bot_id is not null and ads.updated_at <= cast(:as_of as timestamptz)
+            )
+        end
+    where rule.is_retargeting
+        and conversation.opened_at <= cast(:as_of as timestamptz)
+    union
+    select enrolment.campaign, episode.conversation_id
+    from campaign.enrolments as enrolment
+    inner join measured_campaigns as rule on rule.campaign = enrolment.campaign
+    inner join campaign.measured_episodes as episode on episode.enrolment_id = enrolment.enrolment_id
+    where rule.is_retargeting
+        and enrolment.enrolled_at <= cast(:as_of as timestamptz)
+)
+
+select
+    in_system.campaign,
+    in_system.conversation_id,
+    case when conversation.deep_at <= cast(:as_of as timestamptz) then conversation.deep_at end as deep_at,
+    case when conversation.qualified_at <= cast(:as_of as timestamptz) then conversation.qualified_at end
+        as qualified_at
+from in_system
+left join lateral (
+    select reached.deep_at, reached.qualified_at
+    from campaign.measured_conversations as reached
+    where reached.conversation_id = in_system.conversation_id
+    offset 0  -- looked up lead by lead, whatever other conversations there are
+) as conversation on true

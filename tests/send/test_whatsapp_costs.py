@@ -1,0 +1,274 @@
+"""What is free and what is charged, what it would cost, and countries that get no marketing templates (R9, A2, C17)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows.commands import run as commands
+from flows.commands import why
+from tasks import measure, plan
+from tasks.store import simulating
+from tests.send.stage import NOON, Stage
+from tests.send.test_hours import HOURS, own_table
+from tests.send.test_retargeting import DAY, HOUR, MINUTE, SIX, TEMPLATE, Leads, steps
+
+cli = typer.Typer()
+cli.command(name="plan")(commands.plan)
+cli.command(name="why")(why.why)
+
+TEXT = {"file": "sms.txt"}
+PRICES = """
+checked: 2026-01-01
+not_delivered:
+  - {country: US, category: marketing, since: 2025-04-01, SOURCE}
+prices:
+  - {place: DE, category: marketing, currency: EUR, price: 0.1131, valid_from: 2026-01-01, SOURCE}
+  - {place: DE, category: marketing, currency: EUR, price: 0.2, valid_from: 2026-04-23, SOURCE}
+  - {place: BR, category: marketing, currency: USD, price: 0.0625, valid_from: 2026-01-01, SOURCE}
+"""
+
+
+@pytest.fixture
+def shop(make_stage: Callable[..., Stage]) -> Callable[..., Leads]:
+    """The campaign `back` with some fields; all of the day is open, and the prices above are the shop's."""
+
+    def make(*, own_prices: bool = True, **fields: Any) -> Leads:
+        stage = make_stage(**{"voucher": None, "channels": ["whatsapp"], **fields})
+        own_table(stage, HOURS.replace("HOURS", "00:00-24:00"))
+        if own_prices:
+            path = stage.folder / "prices.yaml"
+            path.write_text(PRICES.replace("SOURCE", "source: our contract, dated: 2026-01-01"))
+            settings = stage.folder / "reengage.yaml"
+            settings.write_text(settings.read_text() + "\nwhatsapp_prices: prices.yaml\n")
+        return Leads(stage)
+
+    return make
+
+
+def retargeted(*offsets: str, message: dict[str, Any] = TEMPLATE, **changed: Any) -> dict[str, Any]:
+    return {"segment": "partial_leads", "steps": steps(*offsets, message=message), "retargeting": changed}
+
+
+def number_of(world: Leads, customer: str, country: str) -> None:
+    told = "update core.customers set phone_country = :country where customer_id = :id"
+    world.stage.run_sql(told, country=country, id=customer)
+
+
+def tagged(world: Leads, key: str) -> tuple[Any, ...]:
+    row = world.stage.send(key)
+    return row["channel"], row["billable"], row["price_category"], row["price_country"]
+
+
+# ------------------------------------------------------------------------------------------------- free or charged
+
+
+@pytest.mark.parametrize(
+    ("category", "ann", "bob", "carl"),
+    [(None, True, False, True), ("marketing", True, False, True), ("utility", True, False, False)],
+)
+def test_a_message_of_any_campaign_is_free_in_the_persons_own_windows_only(
+    shop: Callable[..., Leads], category: str | None, ann: bool, bob: bool, carl: bool
+) -> None:
+    template = {"name": "news", "language": "en"} | ({"category": category} if category else {})
+    world = shop(own_prices=False, steps=steps("9h", message={"file": "sms.txt", "template": template}))
+    world.ad(at=NOON - 30 * DAY)
+    world.lead("bob", "v1", NOON - HOUR)  # an ad's window is open
+    world.lead("carl", "v2", NOON - 10 * DAY)  # over, but carl has written since
+    world.says("v2", NOON - 2 * HOUR)
+    world.stage.person("ann", channels=("whatsapp",))
+    keys = {}
+    for one in ("ann", "bob", "carl"):
+        number_of(world, one, "DE")
+        keys[one] = world.stage.plan(world.stage.enrol(one), channel="whatsapp")
+
+    world.stage.dispatch(NOON)
+
+    kind = category or "marketing"
+    assert tagged(world, keys["ann"]) == ("whatsapp", ann, kind, "DE")
+    assert tagged(world, keys["bob"]) == ("whatsapp", bob, kind, "DE")
+    assert tagged(world, keys["carl"]) == ("whatsapp", carl, kind, "DE")
+
+
+@pytest.mark.parametrize(("day", "is_charged"), [("2026-09-30", False), ("2026-10-01", True)])
+def test_words_of_our_own_after_the_free_window_are_charged_since_october(
+    shop: Callable[..., Leads], day: str, is_charged: bool
+) -> None:
+    at = datetime.fromisoformat(f"{day}T12:00+00:00").astimezone(UTC)
+    world = shop(own_prices=False, **retargeted("2h", message=TEXT, after_free_window=True))
+    world.ad(at=at - 30 * DAY)
+    world.lead("ann", "v1", at - 9 * DAY)
+    world.says("v1", at - 2 * HOUR)
+
+    world.run(at)
+
+    assert (world.sent(), world.send()["billable"]) == ([("1", at)], is_charged)
+    assert world.send()["price_category"] == "service"
+
+
+# ------------------------------------------------------------------------------------ countries without delivery
+
+
+def both(*offsets: str, message: dict[str, Any] = TEMPLATE) -> list[dict[str, Any]]:
+    return [{"send_after": offset, "messages": {"whatsapp": message, "sms": TEXT}} for offset in offsets]
+
+
+def test_a_number_of_such_a_country_gets_the_next_channel_and_why_says_so(shop: Callable[..., Leads]) -> None:
+    world = shop(**{**retargeted("12h"), "channels": ["whatsapp", "sms"], "steps": both("12h")})
+    world.ad()
+    world.lead("ann", "v1")
+    world.lead("bob", "v2")
+    number_of(world, "ann", "US")
+    number_of(world, "bob", "DE")
+    world.stage.consent("ann", "sms", "granted", SIX - 10 * DAY)
+
+    world.run(SIX + HOUR)
+    world.stage.dispatch(SIX + 12 * HOUR)
+
+    assert tagged(world, world.send()["send_key"]) == ("sms", None, None, None)
+    assert world.send()["state"] == "accepted"
+    assert tagged(world, world.send(talk="v2")["send_key"])[0] == "whatsapp"
+    told = asked(world, "why", "ann", "back", "--as-of", (SIX + 12 * HOUR).isoformat())
+    gates = {row["gate"]: (row["answer"], row["because"]) for row in told}
+    assert gates["whatsapp: delivered there"] == ("no", "WhatsApp delivers no marketing templates to that country")
+    assert gates["channel"][0] == "sms"
+
+
+def test_without_another_channel_the_person_is_not_reached_for_that_reason(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h"))
+    world.ad()
+    world.lead("ann", "v1")
+    number_of(world, "ann", "US")
+
+    world.run(SIX + HOUR)
+    measure.campaigns(world.stage.work, SIX + HOUR)
+
+    reason = "select state, reason from campaign.decisions where superseded_at is null"
+    assert world.stage.rows(reason) == [{"state": "suppressed", "reason": "marketing_not_delivered"}]
+    standing = "select standing, reason, people from evaluation.people"
+    assert world.stage.rows(standing) == [{"standing": "not_reached", "reason": "marketing_not_delivered", "people": 1}]
+    told = asked(world, "plan", "back", "--as-of", (SIX + HOUR).isoformat())
+    assert [(row["reason"], row["people"]) for row in told if row["what"] == "no message"] == [
+        ("marketing_not_delivered", 1)
+    ]
+
+
+@pytest.mark.parametrize(("others", "channel"), [(["sms"], "sms"), ([], None)])
+def test_the_claim_asks_again_when_a_message_leaves(
+    shop: Callable[..., Leads], others: list[str], channel: str | None
+) -> None:
+    world = shop(channels=["whatsapp", *others], steps=both("9h") if others else steps("9h"))
+    key = world.stage.planned("ann", channels=("whatsapp", *others), channel="whatsapp")
+    number_of(world, "ann", "US")
+
+    world.stage.dispatch(NOON)
+
+    if channel:
+        assert (world.stage.end(key), world.stage.send(key)["channel"]) == (("accepted", None), channel)
+    else:
+        assert world.stage.end(key) == ("suppressed", "marketing_not_delivered")
+    assert world.stage.decisions_follow_the_ledger()
+
+
+def test_other_messages_reach_such_a_country(shop: Callable[..., Leads]) -> None:
+    utility = {"file": "sms.txt", "template": {"name": "receipt", "category": "utility"}}
+    world = shop(steps=steps("9h", message=utility))
+    key = world.stage.planned("ann", channels=("whatsapp",), channel="whatsapp")
+    number_of(world, "ann", "US")
+
+    world.stage.dispatch(NOON)
+
+    assert tagged(world, key) == ("whatsapp", True, "utility", "US")
+
+
+def test_the_option_of_the_provider_lifts_the_united_states(shop: Callable[..., Leads]) -> None:
+    world = shop(steps=steps("9h"))
+    settings = world.stage.folder / "reengage.yaml"
+    options = "{provider: whatsapp_cloud, phone_number_id: '1', us_marketing: true}"
+    settings.write_text(settings.read_text() + f"providers: [{options}]\n")
+    key = world.stage.planned("ann", channels=("whatsapp",), channel="whatsapp")
+    number_of(world, "ann", "US")
+
+    world.stage.dispatch(NOON)
+
+    assert world.stage.end(key) == ("accepted", None)
+
+
+# ------------------------------------------------------------------------------------------------- plan, simulate
+
+
+def asked(world: Leads, *arguments: str) -> list[dict[str, Any]]:
+    result = CliRunner().invoke(cli, [*arguments, "--json", *(["--all"] if "plan" in arguments else [])],
+                                obj={"workspace": world.stage.work})  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.output)["rows"]
+
+
+def test_a_plan_tells_what_its_messages_would_cost_each_on_the_day_it_leaves(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h", "30h", after_free_window=True))
+    later = SIX + 21 * DAY  # 22 April, 06:00
+    world.ad()
+    world.lead("ann", "v1", later - 5 * HOUR)  # both steps are in the window that the ad opened
+    for customer, country in (("bob", "DE"), ("carl", "DE"), ("dora", "BR"), ("eve", "IN")):
+        world.lead(customer, f"v-{customer}")
+        number_of(world, customer, country)
+    number_of(world, "ann", "DE")
+
+    rows = [row for row in asked(world, "plan", "back", "--as-of", later.isoformat()) if row["what"] == "cost"]
+
+    told = [(row["step"], row["reason"], row["people"], row["cost"], row["currency"]) for row in rows]
+    assert told == [
+        (step, *rest)
+        for step, euros in (("1", "0.2262"), ("2", "0.4"))  # the second leaves 18 hours later, at the new price
+        for rest in (
+            ("billable", 2, euros, "EUR"),
+            ("billable", 1, "0.0625", "USD"),
+            ("free", 1, None, None),
+            ("billable, no price: IN", 1, None, None),
+        )
+    ]
+
+
+def test_a_plan_of_a_campaign_that_never_pays_counts_what_would_not_leave(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h", "71h"))
+    world.ad()
+    world.lead("ann", "v1")
+    world.says("v1", SIX + 2 * HOUR)  # 71 hours later the window is over
+
+    rows = asked(world, "plan", "back", "--as-of", (SIX + 3 * HOUR).isoformat())
+
+    told = [(row["step"], row["reason"], row["cost"]) for row in rows if row["what"] == "cost"]
+    assert told == [("1", "free", None), ("2", "not sent: outside the free window", None)]
+
+
+@pytest.mark.parametrize(
+    ("own_prices", "country", "price"),
+    [
+        (True, "DE", "whatsapp, billable, EUR 0.1131"),
+        (True, "IN", "whatsapp, billable, no price"),
+        (False, "IN", "whatsapp, billable, EUR 0.1, an example price"),
+    ],
+)
+def test_a_timeline_tells_what_each_message_costs(
+    shop: Callable[..., Leads], own_prices: bool, country: str, price: str
+) -> None:
+    world = shop(own_prices=own_prices, **retargeted("12h", "72h", after_free_window=True))
+    world.ad()
+    world.lead("ann", "v1")
+    world.says("v1", SIX + 2 * HOUR)
+    number_of(world, "ann", country)
+    work = world.stage.work
+    campaign = work.campaign("back")
+
+    lines = simulating.timeline(
+        work, campaign, "ann", SIX, SIX + 4 * DAY, 60 * MINUTE, plan.templates(work, campaign).versions(), {}
+    )
+
+    told = [(line.step, line.detail) for line in lines if line.what == "accepted"]
+    assert told == [("1", "whatsapp, free"), ("2", price)]
