@@ -22,8 +22,6 @@ from tests.send.stage import Stage
 from tests.spellings import in_base64, spellings
 
 HIDDEN, STRANGER = "4915112345678", "4915112345679"
-NOW = datetime.now(UTC).replace(microsecond=0)
-OPENED_AT = NOW - timedelta(minutes=60)
 
 
 @pytest.fixture
@@ -63,9 +61,9 @@ def telling(found: dict[str, str], needles: set[str]) -> list[str]:
     return [name for name, text in found.items() if any(needle in text for needle in needles)]
 
 
-def conversations(ann: str) -> list[dict[str, Any]]:
+def conversations(ann: str, opened_at: datetime) -> list[dict[str, Any]]:
     """What three people write, and one of ours answers."""
-    at = [OPENED_AT + timedelta(minutes=minute) for minute in range(3)]
+    at = [opened_at + timedelta(minutes=minute) for minute in range(3)]
     now = {"type": "text", "text": {"body": "two"}}
     edit = {"type": "edit", "edit": {"original_message_id": wamid(ann, 1), "message": now}}
     back = {"type": "revoke", "revoke": {"original_message_id": wamid(HIDDEN, 1)}}
@@ -79,7 +77,7 @@ def conversations(ann: str) -> list[dict[str, Any]]:
     ]
 
 
-def name_sources(stage: Stage, ann: str) -> None:
+def name_sources(stage: Stage, ann: str, opened_at: datetime) -> None:
     """An archive of webhooks, and a file that knows a conversation by WhatsApp's id."""
     (stage.folder / "suites").symlink_to(CHECKOUT / "config" / "suites")
     columns = {column: column for column in ("conversation_id", "customer_id", "channel", "opened_at", "updated_at")}
@@ -88,7 +86,7 @@ def name_sources(stage: Stage, ann: str) -> None:
         "talks": {"entity": "conversations", "kind": "file", "place": "talks.csv", "columns": columns},
     }
     (stage.folder / "sources.yaml").write_text(json.dumps({"sources": sources}))
-    opened = f"{OPENED_AT:%Y-%m-%dT%H:%M:%SZ}"
+    opened = f"{opened_at:%Y-%m-%dT%H:%M:%SZ}"
     (stage.folder / "talks.csv").write_text(",".join(columns) + f"\n{wamid(ann, 1)},ann,whatsapp,{opened},{opened}\n")
 
 
@@ -111,16 +109,18 @@ def test_no_number_goes_on_with_the_id_of_a_message(
     ann = stage.one("select ltrim(phone_e164, '+') from core.customers")
 
     # they write, live; ours is accepted, reported by its number alone, and quoted in an answer
-    said = conversations(ann)
+    now = datetime.now(UTC).replace(microsecond=0)
+    opened_at = now - timedelta(minutes=60)
+    said = conversations(ann, opened_at)
     hears(stage, *said)
-    pull.received(work, NOW)
+    pull.received(work, now)
     stage.dispatch(None, limits=live.BRIEF)
     assert stage.end(send_key) == ("accepted", None)
     stamp = str(int(time.time()))
     status = {"id": wamid(ann, 900), "status": "delivered", "timestamp": stamp, "recipient_id": ann}
     answer = message(wamid(ann, 4), datetime.now(UTC), "thanks", wa_id=ann, context={"id": wamid(ann, 900)})
     hears(stage, body(statuses=[status, status | {"status": "sent"}]), body(answer))
-    pull.received(work, NOW + timedelta(minutes=1))
+    pull.received(work, now + timedelta(minutes=10))
 
     name = whatsapp_name(key, wamid(ann, 900))
     assert stage.send(send_key)["provider_message_id"] == name
@@ -135,14 +135,14 @@ def test_no_number_goes_on_with_the_id_of_a_message(
     assert [tuple(row.values()) for row in about] == [("edit", "one"), ("revoke", None)]
 
     # an archive of the same, and a file of the same conversation, add nothing that is new
-    name_sources(stage, ann)
+    name_sources(stage, ann, opened_at)
     write_archive(stage, *said, body(answer))
     before = stage.one("select count(*) from facts.conversations")
-    _, again = pull.source(work, "chats", NOW + timedelta(minutes=2))
-    pull.source(work, "talks", NOW + timedelta(minutes=2))
+    _, again = pull.source(work, "chats", now + timedelta(minutes=11))
+    pull.source(work, "talks", now + timedelta(minutes=11))
     assert (again.lines_in, again.accepted, again.duplicate) == (7, 0, 7)
     assert stage.one("select count(*) from facts.conversations") == before == 3
-    measure.campaigns(work, NOW + timedelta(minutes=3))
+    measure.campaigns(work, now + timedelta(minutes=12))
 
     coded = {needle for number in (ann, HIDDEN, STRANGER) for needle in in_base64(number)}
     open_to_people = rows_of(stage, "facts", "evaluation")
@@ -156,6 +156,6 @@ def test_no_number_goes_on_with_the_id_of_a_message(
     # who is forgotten does not come back with the archive
     erase.person(work, "DE.77", None)
     write_archive(stage, *said)
-    pull.source(work, "chats", NOW + timedelta(minutes=5))
+    pull.source(work, "chats", now + timedelta(minutes=14))
     left = rows_of(stage, "raw", "core", "campaign", "facts", "evaluation")
     assert telling(left, spellings(HIDDEN)) == []
