@@ -79,7 +79,8 @@ def roles(context: typer.Context) -> None:
 def psql(context: typer.Context) -> None:
     """Open psql on the database."""
     database = workspace(context).database
-    address = database.url.set(drivername="postgresql", password=None).render_as_string()
+    # `set` takes None as unchanged, and a password in the arguments could be read by everybody on the machine
+    address = database.url.set(drivername="postgresql")._replace(password=None).render_as_string()
     os.environ["PGPASSWORD"] = str(database.url.password or "")
     from tasks.store import embedded
 

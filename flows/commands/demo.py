@@ -62,7 +62,7 @@ def demo(
         play.write_history()
         play.load_history()
         for day in range(days):
-            play.play(day, through_prefect=prefect or day == 0)
+            play.play(day, through_prefect=prefect or day == 0, each_flow_once=not prefect)
         play.look_back(days)
         with stage("stopping the Prefect server") as done:
             ending.close()
@@ -156,9 +156,12 @@ class Play:
 
             done(self._tell(ingest, through_prefect=False, as_of=self._opens_at))
 
-    def play(self, day: int, *, through_prefect: bool) -> None:
-        """One simulated day: the campaigns' run, the shop's delivery, and whatever is due until midnight."""
-        from flows import dispatch, evaluate, ingest, tick
+    def play(self, day: int, *, through_prefect: bool, each_flow_once: bool = False) -> None:
+        """One simulated day: the campaigns' run, the shop's delivery, and whatever is due until midnight.
+
+        `each_flow_once` leaves the runs after the delivery to this process: every flow has run through Prefect by then.
+        """
+        from flows import dispatch, evaluate, ingest
 
         midnight = self._opens_at + day * DAY
         title = midnight.astimezone(self.work.settings.business_zone).strftime("%A %-d %B")
@@ -166,20 +169,18 @@ class Play:
             self._await_server()
         with stage(title) as done:
             at, before = midnight + RUN, len(self._delivered())
-            if through_prefect and self._port:
-                counts = self._carry_out(self._tell(tick.tick, through_prefect=True, as_of=at))
-            else:
-                counts = self._run_due(at)
+            counts = self._run_due(at, through_prefect=through_prefect)
             self._write_files(midnight + DELIVERY)
             self._tell(ingest.ingest, through_prefect=through_prefect, as_of=midnight + DELIVERY)
-            counts += self._run_due(midnight + DELIVERY)
+            counts += self._run_due(midnight + DELIVERY, through_prefect=through_prefect and not each_flow_once)
             self._tell(dispatch.dispatch, through_prefect=through_prefect, as_of=midnight + DAY)
             if through_prefect:
                 self._tell(evaluate.evaluate, through_prefect=True, as_of=midnight + DAY)
             late = sum(count["choose"]["enrolled"] for count in counts)
+            by_prefect = "each flow once" if each_flow_once else "every flow run"
             done(
                 f"newly enrolled {late:,}, messages delivered {len(self._delivered()) - before:,}"
-                + (", every flow run through Prefect" if through_prefect and self._port else "")
+                + (f", {by_prefect} through Prefect" if through_prefect and self._port else "")
             )
 
     def look_back(self, days: int) -> None:
@@ -210,10 +211,13 @@ class Play:
         self.shop.write_talks(self._written_until, until, delivered)
         self._written_until = until
 
-    def _run_due(self, at: datetime) -> list[dict[str, Any]]:
+    def _run_due(self, at: datetime, *, through_prefect: bool) -> list[dict[str, Any]]:
         from flows.reengage import reengage
+        from flows.tick import tick
         from tasks import start
 
+        if through_prefect and self._port:
+            return self._carry_out(self._tell(tick, through_prefect=True, as_of=at))
         return [reengage.fn(name, as_of=at) for name in start.due(self.work, at).slots]
 
     def _delivered(self) -> list[Delivered]:

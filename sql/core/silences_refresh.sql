@@ -11,19 +11,26 @@ returns:
   conversations: bigint - conversations whose silences changed
 */
 with touched as materialized (
+    -- what was said last before the first change stands, and only its end may be another
     select
         touched_conversations.conversation_id,
-        coalesce(
-            (
-                select max(silences.said_at)
-                from core.silences
-                where
-                    silences.conversation_id = touched_conversations.conversation_id
-                    and silences.said_at < touched_conversations.since
-            ),
-            touched_conversations.since
-        ) as since
+        touched_conversations.since,
+        former.said_at,
+        former.next_said_at,
+        former.place
     from touched_conversations
+    left join lateral (
+        select
+            silences.said_at,
+            silences.next_said_at,
+            silences.ctid as place
+        from core.silences
+        where
+            silences.conversation_id = touched_conversations.conversation_id
+            and silences.said_at < touched_conversations.since
+        order by silences.said_at desc
+        limit 1
+    ) as former on true
     order by touched_conversations.conversation_id
 ),
 
@@ -33,9 +40,15 @@ wanted as (
         said.said_at,
         lead(said.said_at) over (partition by said.conversation_id order by said.said_at) as next_said_at
     from (
-        select distinct
+        select
+            touched.conversation_id,
+            touched.said_at
+        from touched
+        where touched.said_at is not null
+        union
+        select
             messages.conversation_id,
-            messages.sent_at as said_at
+            messages.sent_at
         from touched
         inner join facts.messages
             on touched.conversation_id = messages.conversation_id and touched.since <= messages.sent_at
@@ -45,13 +58,23 @@ wanted as (
 
 standing as (
     select
+        touched.conversation_id,
+        touched.said_at,
+        touched.next_said_at,
+        touched.place
+    from touched
+    where touched.said_at is not null
+    union all
+    select
         silences.conversation_id,
         silences.said_at,
         silences.next_said_at,
-        silences.ctid as place
+        silences.ctid
     from touched
     inner join core.silences
         on touched.conversation_id = silences.conversation_id and touched.since <= silences.said_at
+    -- most changes are newer than all that is known
+    where touched.said_at is null or touched.next_said_at is not null
 ),
 
 different as materialized (

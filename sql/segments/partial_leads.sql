@@ -77,28 +77,21 @@ silent as (
 partial as (
     select
         silent.*,
-        reached.milestone
+        case reached.furthest when 2 then 'deep_conversation' else 'lead' end as milestone
     from silent
     cross join lateral (
+        -- how far this conversation came, and whether the person has qualified in any since it was opened
         select
-            case max(case milestones.milestone when 'qualified' then 3 when 'deep_conversation' then 2 else 1 end)
-                when 3 then 'qualified'
-                when 2 then 'deep_conversation'
-                else 'lead'
-            end as milestone
-        from facts.milestones
-        where milestones.conversation_id = silent.conversation_id and milestones.milestone_at <= silent.moment
+            max(case milestones.milestone when 'qualified' then 3 when 'deep_conversation' then 2 else 1 end)
+                filter (where theirs.conversation_id = silent.conversation_id) as furthest,
+            coalesce(
+                bool_or(milestones.milestone = 'qualified' and milestones.milestone_at >= silent.opened_at), false
+            ) as is_qualified
+        from facts.conversations as theirs
+        inner join facts.milestones on theirs.conversation_id = milestones.conversation_id
+        where theirs.customer_id = silent.customer_id and milestones.milestone_at <= silent.moment
     ) as reached
-    where
-        reached.milestone <> 'qualified'
-        and not exists (
-            select from facts.conversations as others
-            inner join facts.milestones on others.conversation_id = milestones.conversation_id
-            where
-                others.customer_id = silent.customer_id
-                and milestones.milestone = 'qualified'
-                and milestones.milestone_at between silent.opened_at and silent.moment
-        )
+    where coalesce(reached.furthest, 1) < 3 and not reached.is_qualified
 )
 
 select distinct on (partial.customer_id)

@@ -147,7 +147,7 @@ def _copied(binaries: Path) -> Path:
     there = copy / programs.parent.name / programs.name / "bin"
     if there.exists():
         return there
-    OUTSIDE.mkdir(mode=0o755, exist_ok=True)
+    make_enterable(OUTSIDE)
     with tempfile.TemporaryDirectory(dir=OUTSIDE) as scratch:
         whole = Path(scratch) / "server"
         shutil.copytree(programs, whole / programs.parent.name / programs.name, symlinks=True)
@@ -162,6 +162,14 @@ def _copied(binaries: Path) -> Path:
     return there
 
 
+def make_enterable(folder: Path) -> None:
+    """Make a folder, and those above it, that the server's user may pass through, whatever the umask takes away."""
+    if not folder.is_dir():
+        make_enterable(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -172,10 +180,10 @@ def _can_enter(folder: Path) -> bool:
 
 
 def _initialise(binaries: Path, data: Path, password: str) -> None:
+    if OUTSIDE in data.parents:
+        make_enterable(data.parent)
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    if OUTSIDE in data.parents:
-        data.parent.chmod(0o711)
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(data, nobody.pw_uid, nobody.pw_gid)

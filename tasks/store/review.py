@@ -56,8 +56,11 @@ def review(work: Workspace) -> Review:
     answer.collect("price tables", lambda: load_whatsapp_prices(settings.whatsapp_prices))
     answer.read["SQL files"] = len(work.queries)
     answer.problems += work.queries.problems
-    for path in sorted(settings.folder("campaigns").glob("*/campaign.yaml")):
-        _review_campaign(work, answer, path.parent.name)
+    for path in sorted(settings.folder("campaigns").glob("[!.]*")):
+        if (path / "campaign.yaml").is_file():
+            _review_campaign(work, answer, path.name)
+        elif path.suffix != ".md":  # notes may lie beside the campaigns
+            answer.problems.append(Problem(str(path), "is no campaign: a folder with a campaign.yaml is expected here"))
     found = answer.collect("cases", lambda: cases.load(work.root))
     answer.read["cases"] = len(found or [])
     answer.problems += [

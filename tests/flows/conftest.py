@@ -107,7 +107,8 @@ def played(
             play.write_history()
             plant(play.shop.folder)
             play.load_history()
-            play.play(0, through_prefect=True)
+            play.play(0, through_prefect=True, each_flow_once=True)
+            play.play(1, through_prefect=True)
             yield Played(work, play, talking_to)
     finally:
         work.close()

@@ -47,6 +47,21 @@ def test_each_flow_ran_once_and_completed_under_the_name_of_what_it_was_about(se
     ]
 
 
+def test_a_day_of_the_demo_with_every_flow_through_prefect_has_the_runs_after_the_delivery_too(seen: dict[str, Any]):
+    names = sorted(run.name for run in seen["flows"] if " as of 2026-06-02" in run.name)
+
+    assert names == [
+        "dispatch as of 2026-06-02 22:00",
+        "evaluate as of 2026-06-02 22:00",
+        "ingest all as of 2026-06-02 05:30",
+        "lapsing_customers as of 2026-06-02 04:00",
+        "partial_leads as of 2026-06-02 04:00",
+        "partial_leads as of 2026-06-02 05:30",
+        "tick as of 2026-06-02 04:00",
+        "tick as of 2026-06-02 05:30",
+    ]
+
+
 def test_steps_are_task_runs_with_readable_names_and_tags(seen: dict[str, Any]):
     tags = {task.name: set(task.tags) for task in seen["tasks"]}
 
@@ -109,17 +124,17 @@ def test_a_slot_is_started_once_however_many_ticks_ask(played: Played):
 
 
 def test_a_campaign_is_not_due_again_after_its_run(played: Played):
-    morning = datetime(2026, 6, 1, 4, tzinfo=UTC)
+    morning = datetime(2026, 6, 2, 4, tzinfo=UTC)
 
     assert start.due(played.work, morning).slots == {}
-    assert "lapsing_customers" in start.due(played.work, datetime(2026, 6, 2, 4, tzinfo=UTC)).slots
+    assert "lapsing_customers" in start.due(played.work, datetime(2026, 6, 3, 4, tzinfo=UTC)).slots
 
 
 def test_a_run_that_another_one_does_ends_quietly(played: Played):
     with played.work.database.transaction() as holder:
         assert holder.execute(played.work.queries["evaluation/lock"]()).scalar_one()
 
-        state = evaluate(as_of=datetime(2026, 6, 1, 22, tzinfo=UTC), return_state=True)
+        state = evaluate(as_of=datetime(2026, 6, 2, 22, tzinfo=UTC), return_state=True)
 
     assert (state.name, state.is_completed()) == ("Superseded", True)
 
@@ -131,7 +146,7 @@ def test_the_day_reached_people_and_the_same_moment_again_reaches_nobody(played:
             return connection.execute(sa.select(sa.func.count()).select_from(messages)).scalar_one()
 
     before = sent()
-    dispatch.fn(as_of=datetime(2026, 6, 1, 22, tzinfo=UTC))
+    dispatch.fn(as_of=datetime(2026, 6, 2, 22, tzinfo=UTC))
 
     assert before > 0
     assert sent() == before

@@ -78,10 +78,12 @@ def test_a_folder_without_server_programs_is_refused_in_words(home):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root's server runs as another user")
-def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter():
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter(umask: int):
     closed = Path(tempfile.mkdtemp(prefix="reengage-closed-"))
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     home = closed / "state"
+    before = os.umask(umask)
     try:
         server = embedded.start(home)
         assert not server.data.is_relative_to(closed)
@@ -90,6 +92,7 @@ def test_as_root_below_a_closed_folder_the_data_go_where_the_server_may_enter():
         shutil.rmtree(home)  # a checkout that is deleted and cloned again finds its server
         assert embedded.start(home).port == server.port
     finally:
+        os.umask(before)
         embedded.stop(home)
         shutil.rmtree(server.data.parent, ignore_errors=True)
         shutil.rmtree(closed, ignore_errors=True)
@@ -113,6 +116,17 @@ def test_as_root_with_programs_in_a_closed_folder_a_copy_of_them_serves(home):
         embedded.stop(home)
         shutil.rmtree(server.bin.parents[2], ignore_errors=True)
         shutil.rmtree(closed, ignore_errors=True)
+
+
+def test_the_servers_folders_can_be_entered_whatever_the_umask_takes_away(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        embedded.make_enterable(tmp_path / "outside" / "digest")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "outside", tmp_path / "outside" / "digest")] == [
+        0o711
+    ] * 2
 
 
 @pytest.mark.parametrize(("memory", "megabytes"), [(2**29, 128), (2**33, 1024), (24 * 2**30, 2048), (2**40, 2048)])
