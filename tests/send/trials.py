@@ -58,6 +58,7 @@ AT_PROVIDER: Final = "in the provider's hands"
 ANY_MOMENT: Final = "any moment"
 KILLED: Final = -signal.SIGKILL
 FAULTS: Final = tuple(mode for mode in Mode if mode is not Mode.ACCEPT)
+EARLY: Final = "early or repeated report"
 COSTLY: Final = (Mode.HANG, Mode.SLOW)  # of a second or so, thus rarer
 # What is imported at its first use, so that no worker has to.
 WARM: Final = (
@@ -257,7 +258,7 @@ class Providers:
                 except sa.exc.SQLAlchemyError as error:  # a receiver that fails is no part of these trials
                     self.problems.append(f"an early report failed: {error}")
                 with self.lock:
-                    self.treated["early or repeated report"] += 1
+                    self.treated[EARLY] += 1
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Providers]:
@@ -532,7 +533,7 @@ class Trials:
         wanted = [f"killed at {point}" for point in (*POINTS, AT_PROVIDER, ANY_MOMENT)]
         wanted += [f"stopped at {point}" for point in POINTS]
         counted = self.hits + Counter({str(mode): count for mode, count in self.providers.treated.items()})
-        return [name for name in (*wanted, *map(str, Mode)) if not counted[name]]
+        return [name for name in (*wanted, *map(str, Mode), EARLY) if not counted[name]]
 
     def report(self) -> str:
         """How often everything happened, and how messages ended."""
