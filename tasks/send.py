@@ -81,9 +81,12 @@ def due(
             for sender in senders.values():
                 stack.callback(sender.close)
         dispatch = Dispatch(work, ledger, templates, senders, providers, clock, limits, watch, stop, sent)
+        sent.most_in_doubt = dispatch.most_in_doubt
+        whose = f"dispatch {campaign or 'of all campaigns'}"
+        # Before the first claim: who wants to know is who finds a worker that was killed (I3).
+        say(f"{whose}: no more than {sent.most_in_doubt:,} can be in doubt when this worker dies")
         dispatch.until_nothing_is_due(campaign)
-    said = f"dispatch {campaign or 'of all campaigns'}: {sent.in_words}"
-    say(f"{said} (no more than {sent.most_in_doubt:,} can be in doubt when this worker dies)")
+    say(f"{whose}: {sent.in_words}")
     if pace := dispatch.rates_in_words:
         say(f"called {pace}")
     show_table("dispatch", [{"what": name, "messages": count} for name, count in sorted(sent.counts.items())],

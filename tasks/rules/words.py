@@ -54,7 +54,7 @@ REASONS: Final = {
     "key_mismatch": "The browser subscribed under another key than ours",
     "forbidden_address": "The subscription does not lead to a push service",
     "needs_template": "The person was silent for a day: WhatsApp then takes approved templates only",
-    "error_rate": "Paused by itself: too many messages of a run were refused or lost",
+    "error_rate": "Paused by itself: too many messages were refused or lost, or reported as failed",
     "template": "Paused by itself: the provider does not take a template that the campaign names",
     "complaint_rate": "Paused by itself: too many recipients complained",
     "complained": "The person called a message spam",

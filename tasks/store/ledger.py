@@ -29,11 +29,15 @@ Answer = Literal["accepted", "refused", "busy", "unreached", "misconfigured", "u
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one worker; `batch` is how many messages it claims at once, None what suits the provider."""
+    """Bounds of one worker; `batch` is how many messages it claims at once, None what suits the provider.
+
+    `heed_every` is how long it goes on before it looks again at what was reported of messages that left.
+    """
 
     batch: int | None = None
     lease: timedelta = timedelta(seconds=90)
     call_timeout: timedelta = timedelta(seconds=20)
+    heed_every: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
         if self.time_to_call <= timedelta(0):
@@ -122,6 +126,15 @@ class Missed:
     campaign: str
     state: str
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What reports mean for a campaign: why it was paused, and which channels must halt for everybody."""
+
+    campaign: str
+    reason: str | None
+    halted: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -332,16 +345,34 @@ class Ledger:
         """Switch a campaign off; the next claim obeys, what is planned stays planned."""
         connection.execute(self._queries["ledger/pause"](campaign=campaign, state="paused", reason=reason)).one()
 
-    def pause_complained(self, connection: sa.Connection) -> list[str]:
-        """Switch off campaigns of whose newest emails too many were called spam (C10); answers which."""
-        asked = [{"campaign": name, "share": self.pause_when(name).complaints} for name in self._names]
-        found = connection.execute(
-            self._queries["ledger/complaints"](campaigns=asked, window_size=COMPLAINTS_OF, certain=CERTAIN_COMPLAINTS)
+    def pause_reported(self, connection: sa.Connection, since: datetime) -> list[Reported]:
+        """Switch off campaigns for what was reported of their messages (P18, C10); answers which, and what must halt.
+
+        Channels halt for reports of messages accepted after `since` only.
+        """
+        asked = [
+            {
+                "campaign": campaign.name,
+                "complaints": campaign.pause_when.complaints if _writes_emails(campaign) else None,
+                "errors": campaign.pause_when.errors,
+                "at_least": campaign.pause_when.at_least,
+            }
+            for campaign in self._campaigns.values()
+        ]
+        rows = connection.execute(
+            self._queries["ledger/pause_reported"](
+                campaigns=asked,
+                at=self._clock.at,
+                since=since,
+                window_size=REPORTS_OF,
+                certain=CERTAIN_COMPLAINTS,
+            )
         )
-        names = [row.campaign for row in found]
-        for name in names:
-            self.pause(connection, name, "complaint_rate")
-        return names
+        found = [Reported(row.campaign, row.reason, frozenset(row.halted or ())) for row in rows]
+        for one in found:
+            if one.reason:
+                self.pause(connection, one.campaign, one.reason)
+        return found
 
     def owns(self, connection: sa.Connection, token: UUID, send_keys: Sequence[str]) -> bool:
         """Whether every row is still in flight under this token with time left; asked right before the call (K15)."""
@@ -510,9 +541,10 @@ class Ledger:
         }
 
 
-# Complaints are a share of this many emails, the newest delivered ones. With fewer of them a share says little, yet so
-# many people who complain would be too many among the whole number as well.
-COMPLAINTS_OF = 1_000
+# Complaints and failures are a share of so many messages, the newest ones, and of the last day's.
+# With fewer emails a share of complaints says little, yet so many people who complain would be too many among the whole
+# number as well.
+REPORTS_OF = 1_000
 CERTAIN_COMPLAINTS = 5
 # The provider lets this person have no more for now: tried once more, a day later (P17).
 PROVIDER_CAP = "provider_cap"
@@ -580,6 +612,10 @@ def _definition(campaign: Campaign, business_zone: str, plays: str | None) -> di
         "retargeting": _retargeting(campaign),
         "plays": plays,
     }
+
+
+def _writes_emails(campaign: Campaign) -> bool:
+    return any(use.name == "email" for use in campaign.channels)
 
 
 def _retargeting(campaign: Campaign) -> dict[str, Any] | None:

@@ -105,8 +105,16 @@ def attempts(stage: Stage, key: str) -> list[str]:
     return [str(row["attempt_id"]) for row in rows]
 
 
-def hear(stage: Stage, attempt_id: str, kind: str = "delivered", *, channel: str = EMAIL, address: str = "") -> None:
-    """A genuine webhook of the provider about an attempt arrives; `kind` is a word of theirs."""
+def hear(
+    stage: Stage,
+    attempt_id: str,
+    kind: str = "delivered",
+    *,
+    channel: str = EMAIL,
+    address: str = "",
+    code: int | None = None,
+) -> None:
+    """A genuine webhook of the provider about an attempt arrives; `kind` is a word of theirs, `code` one of Meta's."""
     at = int(stage.one("select extract(epoch from clock_timestamp())"))
     if channel == EMAIL:
         told: Any = [
@@ -115,7 +123,7 @@ def hear(stage: Stage, attempt_id: str, kind: str = "delivered", *, channel: str
         ]  # fmt: skip
     else:
         status = {"id": f"wamid.{attempt_id}", "status": kind, "timestamp": str(at), "recipient_id": "4930",
-                  "biz_opaque_callback_data": attempt_id}  # fmt: skip
+                  "biz_opaque_callback_data": attempt_id, "errors": [{"code": code}] if code else []}  # fmt: skip
         change = {"field": "messages", "value": {"messaging_product": "whatsapp", "statuses": [status]}}
         told = {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}
     with stage.work.database.transaction() as connection:
