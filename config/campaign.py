@@ -459,6 +459,11 @@ class Campaign(_Part):
             return "service"
         return message.template.category or ("utility" if self.purpose == "transactional" else "marketing")
 
+    @property
+    def looks_back(self) -> timedelta:
+        """How long ago what the ledger says may still count for this campaign: its caps, stays in its audiences."""
+        return max([timedelta(days=self.audience_max_days), *(cap.per for cap in self.caps)])
+
     def zone(self, business_zone: str) -> str:
         """The campaign's time zone."""
         return self.time_zone or business_zone
