@@ -464,6 +464,18 @@ class Campaign(_Part):
         """How long ago what the ledger says may still count for this campaign: its caps, stays in its audiences."""
         return max([timedelta(days=self.audience_max_days), *(cap.per for cap in self.caps)])
 
+    def steps_in_own_words(self) -> list[int]:
+        """Steps (counted from 1) with a WhatsApp message that has no template, of some variant or of everyone."""
+        variants = [arm.name for arm in self.variants] or [""]  # a name no variant has: the step's own
+        return [
+            number
+            for number in range(1, len(self.steps) + 1)
+            if any(
+                (message := self.messages_for(number, variant).get("whatsapp")) and message.template is None
+                for variant in variants
+            )
+        ]
+
     def zone(self, business_zone: str) -> str:
         """The campaign's time zone."""
         return self.time_zone or business_zone

@@ -116,7 +116,7 @@ class Pipeline(BaseModel):
     )
     legal_windows: Path | None = Field(
         None,
-        description="your own table of legal sending hours, relative to this file; default: ours",
+        description="your own table of legal sending hours and implied consent, relative to this file; default: ours",
     )
     whatsapp_prices: Path | None = Field(
         None,

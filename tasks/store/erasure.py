@@ -120,6 +120,7 @@ TABLES: Final[dict[str, Holder]] = {
     "campaign.refused_hooks": Holder("nobody", harmless="hook reason"),
     "campaign.judged_loads": Holder("nobody"),
     "campaign.legal_windows": Holder("nobody", harmless="area channel purpose open_minutes"),
+    "campaign.implied_consents": Holder("nobody", harmless="area purpose basis"),
     "campaign.legal_source": Holder("nobody", harmless="sha256"),
     "campaign.whatsapp_prices": Holder("nobody", harmless="place category currency"),
     "campaign.whatsapp_free": Holder("nobody", harmless="category"),

@@ -31,23 +31,36 @@ Answer = Literal["accepted", "refused", "busy", "unreached", "misconfigured", "u
 class Limits:
     """Bounds of one worker; `batch` is how many messages it claims at once, None what suits the provider.
 
+    Decisions and leases use the database's clock only; a machine whose own is further off than `most_skew` is not
+    trusted with messages (R8), and a lease outlasts a call by twice that. Raises ValueError when it does not.
+
     `heed_every` is how long it goes on before it looks again at what was reported of messages that left.
     """
 
     batch: int | None = None
-    lease: timedelta = timedelta(seconds=90)
+    lease: timedelta = timedelta(seconds=150)
     call_timeout: timedelta = timedelta(seconds=20)
+    most_skew: timedelta = timedelta(seconds=60)
     heed_every: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
+        if self.lease <= self.call_timeout + 2 * self.most_skew:
+            message = (
+                f"a lease of {_seconds(self.lease)} must be longer than a call ({_seconds(self.call_timeout)}) and "
+                f"twice the skew of clocks that is allowed ({_seconds(self.most_skew)})"
+            )
+            raise ValueError(message)
         if self.time_to_call <= timedelta(0):
-            message = "a lease must be longer than two calls, or no call would ever end within it"
+            message = (
+                f"a lease of {_seconds(self.lease)} must be longer than two calls ({_seconds(self.call_timeout)} each) "
+                f"and the skew of clocks that is allowed ({_seconds(self.most_skew)}), or no call would ever start"
+            )
             raise ValueError(message)
 
     @property
     def time_to_call(self) -> timedelta:
-        """How old a claim may be when a call starts, so that the call ends within the lease."""
-        return self.lease - 2 * self.call_timeout
+        """How old a claim may be when a call starts, so that the call ends within the lease on either clock."""
+        return self.lease - 2 * self.call_timeout - self.most_skew
 
 
 @dataclass(frozen=True)
@@ -556,6 +569,10 @@ PERSON_SAID_NO = frozenset({"opted_out", "unsubscribed"})
 DROPPED = frozenset({"quiet", "outside_free_window", "needs_template"})
 # Where the address is a device's token, which another person's app may get one day (C21).
 TOKEN_CHANNELS = frozenset({"push", "webpush"})
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():g} s"
 
 
 def _claimed(row: Any) -> Claimed:

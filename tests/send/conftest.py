@@ -16,7 +16,10 @@ from tasks.store.workspace import Workspace
 from tests.send.stage import Stage, write_campaign
 
 # What the migrations fill; everything else is emptied.
-KEPT = ("campaign.database", "campaign.zones", "campaign.legal_windows", "campaign.legal_source", "raw.migrations")
+KEPT = (
+    "campaign.database", "campaign.zones", "campaign.legal_windows", "campaign.implied_consents",
+    "campaign.legal_source", "raw.migrations",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ EMAIL, WHATSAPP = "email", "whatsapp"
 TOKEN: Final = "a-token"
 PROVIDERS: Final = {EMAIL: "email_sendgrid", WHATSAPP: "whatsapp_cloud"}
 CHANNELS: Final = tuple(PROVIDERS)
-BRIEF: Final = Limits(lease=timedelta(seconds=60), call_timeout=timedelta(seconds=8))
+BRIEF: Final = Limits(lease=timedelta(seconds=130), call_timeout=timedelta(seconds=8))
 # Calls are cut off after a second, so that a provider that hangs costs a test no more than that.
-HURRIED: Final = Limits(lease=timedelta(seconds=30), call_timeout=timedelta(seconds=1))
+HURRIED: Final = Limits(lease=timedelta(seconds=125), call_timeout=timedelta(seconds=1))
 STEPS: Final = [
     {
         "send_after": "9h",

@@ -6,6 +6,7 @@ and P17 are in tests/receiver (test_hooks, test_effects), under the same names.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import socket
@@ -63,7 +64,7 @@ def make_live(make_stage: Callable[..., Stage], providers: dict[str, Loopback]) 
 
 
 def batches_of(size: int) -> Limits:
-    return Limits(batch=size, lease=BRIEF.lease, call_timeout=BRIEF.call_timeout)
+    return dataclasses.replace(BRIEF, batch=size)
 
 
 def waits(stage: Stage, key: str) -> float:
@@ -378,7 +379,7 @@ def test_p08_what_never_reached_the_provider_is_tried_again(make_live, providers
     stage = make_live(urls={channel: address})
     (key,) = due(stage, "ann", channel=channel)
 
-    stage.dispatch(None, limits=Limits(lease=timedelta(seconds=90), call_timeout=timedelta(seconds=20)))
+    stage.dispatch(None)
 
     assert stage.end(key) == ("retry_wait", "unreached")
     for _ in range(3):  # none of which is a try
@@ -399,7 +400,7 @@ def test_p08_a_dead_provider_ends_its_dispatch_at_once_and_costs_one_attempt_at_
     provider = providers[channel]
     stage = make_live(urls={channel: f"http://127.0.0.1:{_a_port_nobody_listens_on()}"})
     keys = due(stage, *(f"p{number:02}" for number in range(80)), channel=channel)
-    limits = Limits(lease=BRIEF.lease, call_timeout=BRIEF.call_timeout, batch=10)
+    limits = batches_of(10)
 
     told = stage.dispatch(None, limits=limits)
     assert "since it cannot be reached" in told.in_words

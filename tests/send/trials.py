@@ -68,8 +68,10 @@ WARM: Final = (
 LONGEST: Final = 90.0  # seconds until a worker counts as stuck
 
 # A lease of moments for workers who will not live long, and a usual one for those who clear up.
-SHORT: Final = {"lease": timedelta(seconds=2.4), "call_timeout": timedelta(seconds=0.5)}
-CALM: Final = Limits(lease=timedelta(seconds=60), call_timeout=timedelta(seconds=8))
+SHORT: Final = {
+    "lease": timedelta(seconds=3.4), "call_timeout": timedelta(seconds=0.5), "most_skew": timedelta(seconds=1),
+}  # fmt: skip
+CALM: Final = Limits(lease=timedelta(seconds=130), call_timeout=timedelta(seconds=8))
 CERTAIN: Final = {"busy", "returned", "not_started", "misconfigured", "refused"}
 FINAL: Final = {"accepted", "rejected", "unknown"}
 
