@@ -12,10 +12,16 @@ HOOKS = "from tests.conftest import pytest_make_collect_report, pytest_runtest_m
 UNLISTED = "was skipped for a reason that tests/conftest.py does not list"
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins that happen to be installed say nothing about these hooks, and take seconds to load."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def _run(pytester: pytest.Pytester, text: str) -> pytest.RunResult:
     pytester.makeconftest(HOOKS)
     pytester.makepyfile(text)
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider")
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ import pytest
 from config.settings import CHECKOUT
 from tasks.store.engine import Database
 
-# More than two blocks of every reader. The bigger one has 25 MB of text more, and as Python's own texts 80 MB.
-SMALL, BIG = 60_000, 300_000
-BOUND = 12 << 20
+# Two blocks of every reader at least. The bigger one has 45 MB of text more, and some times that as Python's own texts.
+SMALL, BIG = 50_000, 500_000
+BOUND = 24 << 20
 
 SOURCES = """
 sources:
