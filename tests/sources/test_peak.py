@@ -16,9 +16,9 @@ import pytest
 from config.settings import CHECKOUT
 from tasks.store.engine import Database
 
-# Two blocks of every reader at least. The bigger one has 45 MB of text more, and some times that as Python's own texts.
+# Two blocks of every reader at least. The bigger one has 45 MB of text more, over 200 MB as Python holds it.
 SMALL, BIG = 50_000, 500_000
-BOUND = 24 << 20
+BOUND = 48 << 20
 
 SOURCES = """
 sources:
