@@ -222,7 +222,7 @@ class _Source(_Part):
             "group": self.group,
             "content_excludes": ["updated_at"] if self.missing_updated_at == "as_of" else [],
             "mapped": [name for name in self.shape.columns if name in mapped],
-            "reads": {name: column.source_columns() for name, column in self.columns.items()},
+            "reads": {name: list(column.source_columns()) for name, column in self.columns.items()},
             "sparse": False,
             "cancellation_prefixes": self._cancellation_prefixes(),
         }
