@@ -6,6 +6,8 @@ What the mapping asks of the gate travels with each load as `raw.loads.options`,
 - `group`: null, or `order_id` = lines of one order are one purchase with the amounts summed;
 - `content_excludes`: columns that say nothing about the content (an `updated_at` made from the load's time);
 - `mapped`: contract columns that the mapping gives;
+- `reads`: the columns of the source that each of them is made from;
+- `sparse`: lines leave out what they do not need, so a column that none of a few lines has is no missing one;
 - `cancellation_prefixes`: how order ids of cancellations begin, where the mapping tells them by that;
 - `keywords`: of loads of messages, the groups of words that texts are searched for.
 """
@@ -220,6 +222,8 @@ class _Source(_Part):
             "group": self.group,
             "content_excludes": ["updated_at"] if self.missing_updated_at == "as_of" else [],
             "mapped": [name for name in self.shape.columns if name in mapped],
+            "reads": {name: list(column.source_columns()) for name, column in self.columns.items()},
+            "sparse": False,
             "cancellation_prefixes": self._cancellation_prefixes(),
         }
 
@@ -298,6 +302,10 @@ class FileSource(_Source):
         None, min_length=1, description="column names of files without a header line; left out: the first line"
     )
     encoding: str = Field("utf-8", description="character encoding, such as utf-8, cp1252, utf-16")
+
+    def options(self) -> dict[str, Any]:
+        """What the gate needs of this mapping; lines of JSON name only the columns that they have."""
+        return super().options() | {"sparse": self.format == "jsonl"}
 
     @field_validator("delimiter")
     @classmethod

@@ -11,6 +11,9 @@ from config.errors import ConfigError, Problem, problems_of
 from config.settings import read_yaml
 from config.sources import ENTITIES
 
+# Answered by the columns that an extract had, under the contract's names for what the mapping reads from it.
+COLUMN_SET = "expect_table_columns_to_match_set"
+
 # Expectations that carry SQL of their own would run it under the pipeline's login.
 _WITH_SQL = frozenset({"expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table"})
 
@@ -79,6 +82,11 @@ def load_suite(folder: Path, entity: str) -> Suite:
     found = []
     if suite.freshness is not None and shape.get(suite.freshness) != "time":
         found.append(Problem(f"{path}: freshness", f"{suite.freshness} is no timestamp column of {entity}"))
+    for place, entry in enumerate(suite.expectations):
+        unknown = [name for name in entry.kwargs.get("column_set") or () if name not in shape]
+        if entry.type == COLUMN_SET and unknown:
+            where = f"{path}: expectations.{place}.kwargs.column_set"
+            found.append(Problem(where, f"{', '.join(map(str, unknown))}: no column of {entity}"))
     if found:
         raise ConfigError(*found)
     return suite

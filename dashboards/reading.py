@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 import streamlit as st
+from pandas.api.types import is_string_dtype
 
 from config.errors import ReengageError
 from tasks.store.workspace import Workspace
@@ -37,9 +38,15 @@ def snapshot() -> Iterator[Read]:
     with _engine().connect() as connection:
 
         def read(name: str, **params: Any) -> pd.DataFrame:
-            return pd.read_sql(queries[f"dashboards/{name}"](**params), connection, coerce_float=False)
+            frame = pd.read_sql(queries[f"dashboards/{name}"](**params), connection, coerce_float=False)
+            return frame.assign(**{name: _none(frame[name]) for name in frame if is_string_dtype(frame[name])})
 
         yield read
+
+
+def _none(texts: pd.Series) -> pd.Series:
+    """Texts with None where there is none: pandas puts NaN there, which counts as true."""
+    return texts.astype(object).where(texts.notna(), None)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from config.errors import ConfigError, Problem
 from config.sources import ENTITIES, AnySource, FileSource, ReportSource, SqlSource, WhatsappSource
 from tasks import validate
-from tasks.rules import whatsapp
+from tasks.rules import whatsapp, words
 from tasks.rules.errors import GateError, ModeError, Superseded
 from tasks.sources import contacts, files, landing
 from tasks.sources import reports as archives
@@ -53,9 +53,14 @@ class Load:
     report: dict[str, Any]
 
     def row(self) -> dict[str, Any]:
-        """For tables: everything but the report."""
+        """For tables: what its report says is told in words."""
         names = ("load_id", "source", "entity", "object", "state", *COUNTS, "reason")
-        return {name: getattr(self, name) for name in names}
+        return {**{name: getattr(self, name) for name in names}, "reported": self.reported}
+
+    @property
+    def reported(self) -> str:
+        """What is worth knowing beside where its lines went, in words: counts and names of columns only."""
+        return words.reported(self.report)
 
 
 def in_order(work: Workspace, names: Sequence[str] = ()) -> list[str]:
@@ -165,11 +170,9 @@ def release(work: Workspace, load_id: int) -> Load:
     For an extract that could not be read there is nothing to merge: only the hold ends. Raises GateError for a load
     that is neither held nor failed, ConfigError when there is none with that number.
     """
+    row = _row(work, load_id)
     with work.database.transaction() as connection:
-        row = connection.execute(work.queries["core/load_show"](load_id=load_id)).one_or_none()
         holding = connection.execute(work.queries["core/hold_count"](load_id=load_id)).scalar_one()
-    if row is None:
-        raise ConfigError(Problem(str(load_id), "no such load; ingest names the loads that are held"))
     if not (row.state in ("held", "failed") or holding):
         raise GateError(f"load {load_id} is {row.state} and holds no campaign; there is nothing to release")
     with _alone(work, row.source):
@@ -185,6 +188,33 @@ def release(work: Workspace, load_id: int) -> Load:
             with work.database.transaction() as connection:
                 connection.execute(work.queries["core/hold_remove"](load_id=load_id))
     return _load(work, load_id)
+
+
+@step(name="read load {load_id} again", tags=["ingest"])
+def again(work: Workspace, load_id: int, as_of: datetime) -> list[Load]:
+    """Leave out a held load and read its extract anew, as it is by now and under today's mapping; gives what came.
+
+    What it holds goes on waiting until a good load of the source has come. A database with a cursor is read from its
+    beginning: rows that are known add nothing. Raises GateError for a load that is not held or whose lines do not come
+    from a file or a database, ConfigError when there is none with that number or its source has gone.
+    """
+    row = _row(work, load_id)
+    [name] = in_order(work, [row.source])
+    if not isinstance(work.sources[name], FileSource | SqlSource):
+        raise GateError(f"load {load_id} is of an archive of webhooks, whose reports are counted already; release it")
+    with _alone(work, name), work.database.transaction() as connection:
+        gate.leave_out(connection, work.queries, load_id, "left out, to be read again")
+        connection.execute(work.queries["core/object_forget"](load_id=load_id))
+        connection.execute(work.queries["core/watermark_forget"](source=name))
+    return source(work, name, as_of)
+
+
+def _row(work: Workspace, load_id: int) -> sa.Row[Any]:
+    with work.database.transaction() as connection:
+        row = connection.execute(work.queries["core/load_show"](load_id=load_id)).one_or_none()
+    if row is None:
+        raise ConfigError(Problem(str(load_id), "no such load; ingest names the loads that are held"))
+    return row
 
 
 @dataclass(frozen=True)
@@ -447,7 +477,8 @@ def _load(work: Workspace, load_id: int) -> Load:
 
 
 def _sentence(load: Load) -> str:
+    beside = f"; {load.reported}" if load.reported else ""
     if load.state != "merged":
-        return f"{load.source}: load {load.load_id} {load.state}: {load.reason}"
+        return f"{load.source}: load {load.load_id} {load.state}: {load.reason}{beside}"
     parts = [f"{getattr(load, name):,} {name}" for name in COUNTS[1:] if getattr(load, name)]
-    return f"{load.source}: {load.lines_in:,} lines, {', '.join(parts) or 'none'}"
+    return f"{load.source}: {load.lines_in:,} lines, {', '.join(parts) or 'none'}{beside}"

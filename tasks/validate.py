@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from config.campaign import QUALIFIED, load_campaign, show_duration
 from config.errors import ConfigError, Problem
 from config.sources import ENTITIES, AnySource
-from config.suites import Expectation, Suite, load_suite
+from config.suites import COLUMN_SET, Expectation, Suite, load_suite
+from tasks.rules.words import names
 from tasks.step import say, show_markdown, step
 from tasks.store import segments
 from tasks.store.readiness import MADE_OF
@@ -54,13 +55,22 @@ class Verdict:
         return [finding for finding in self.findings if finding.outcome == "failed"]
 
     @property
+    def warnings(self) -> list[Finding]:
+        """What is only noted."""
+        return [finding for finding in self.findings if finding.outcome == "warned"]
+
+    @property
     def reason(self) -> str:
         """What stops it, in one line without row values; what was expected too where it follows from other loads."""
-        return "; ".join(
-            f"{finding.expectation}{f'({finding.column})' if finding.column else ''}: {finding.observed or 'failed'}"
-            + (f", expected {finding.expected}" if finding.expectation in ("volume", "freshness") else "")
-            for finding in self.failures
-        )
+        return _in_one_line(self.failures)
+
+
+def _in_one_line(findings: Sequence[Finding]) -> str:
+    return "; ".join(
+        f"{finding.expectation}{f'({finding.column})' if finding.column else ''}: {finding.observed or 'failed'}"
+        + (f", expected {finding.expected}" if finding.expectation in ("volume", "freshness") else "")
+        for finding in findings
+    )
 
 
 @step(name="validate load {load_id}", tags=["data gate"])
@@ -92,9 +102,10 @@ def load(work: Workspace, load_id: int, as_of: datetime) -> Verdict:
                 )
             )
     verdict = Verdict(load_id, findings)
-    noted = sum(finding.outcome == "warned" for finding in findings)
     result = f"held, {verdict.reason}" if verdict.failures else f"passed {len(findings)} checks"
-    say(f"{row.source}: load {load_id} {result}{f', {noted} warning(s)' if noted else ''}")
+    stopping = {(finding.expectation, finding.observed) for finding in verdict.failures}
+    noted = [finding for finding in verdict.warnings if (finding.expectation, finding.observed) not in stopping]
+    say(f"{row.source}: load {load_id} {result}{f', {len(noted)} warning(s): {_in_one_line(noted)}' if noted else ''}")
     show_markdown(f"validation-{row.source.replace('_', '-')}", _page(row, verdict), f"{row.source}: data gate")
     return verdict
 
@@ -187,13 +198,17 @@ class _Planned:
     where: str = ""  # place in the suite's file
     tolerate: int = 0  # bad lines that are only noted
     age_at: datetime | None = None  # tell the observed moment as an age at this time
+    columns: list[str] | None = None  # what it is about, where that is not the lines: columns of the extract
 
 
 def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -> Iterator[_Planned]:
     source = work.sources.get(row.source)
     grouped = source is not None and source.group is not None
     for place, entry in enumerate(suite.expectations):
-        if not (entry.ungrouped and grouped):
+        where = f"{work.settings.folder('suites') / row.entity}.yaml: expectations.{place}"
+        if entry.type == COLUMN_SET:
+            yield from _column_set(row, entry, where)
+        elif not (entry.ungrouped and grouped):
             yield _Planned(
                 entry.type,
                 entry.kwargs.get("column"),
@@ -201,7 +216,7 @@ def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -
                 _expected(entry),
                 entry.because,
                 _as_given(entry),
-                f"{work.settings.folder('suites') / row.entity}.yaml: expectations.{place}",
+                where,
                 entry.tolerate,
             )
     if suite.freshness and source is not None and source.fresh_within and row.lines_in:
@@ -220,6 +235,28 @@ def _planned(work: Workspace, row: sa.Row[Any], suite: Suite, as_of: datetime) -
         )
     if suite.volume:
         yield _volume(work, row, suite)
+
+
+def _column_set(row: sa.Row[Any], entry: Expectation, where: str) -> Iterator[_Planned]:
+    """The columns that the extract had, against those that the mapping read from it when it landed.
+
+    Its lines cannot tell: they landed with every column of the contract. Nothing where there was no header, or nothing
+    is mapped. What a small file of JSON lacks as a whole may be what none of its lines needed.
+    """
+    if row.reads is None or "missing_columns" not in row.report:
+        return
+    about = entry.kwargs.get("column_set") or row.reads
+    expected = {name for contract, names in row.reads.items() if contract in about for name in names}
+    yield _Planned(
+        entry.type,
+        None,
+        "warning" if row.is_sparse and row.lines_in <= entry.tolerate else entry.severity,
+        None,
+        entry.because,
+        {"type": entry.type, "kwargs": {**entry.kwargs, "column_set": sorted(expected)}},
+        where,
+        columns=sorted((expected - set(row.report["missing_columns"])) | set(row.report["ignored_columns"])),
+    )
 
 
 def _volume(work: Workspace, row: sa.Row[Any], suite: Suite) -> _Planned:
@@ -254,7 +291,7 @@ def _expected(entry: Expectation) -> str | None:
 
 
 def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any]:
-    """The outcome of each expectation, in order; all of them in one pass of Great Expectations over the table."""
+    """The outcome of each expectation, in order; those about the lines in one pass of Great Expectations over them."""
     if not planned:
         return iter(())
     # Five seconds or more and 320 MB: only a process that validates pays for it, and once.
@@ -262,6 +299,7 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
+        import pandas as pd
 
         # It tells of a folder for pages we do not make, and of mistakes that are told below.
         for part in ("data_context.types.base", "core.expectation_suite"):
@@ -272,19 +310,37 @@ def _run(work: Workspace, load_id: int, planned: list[_Planned]) -> Iterator[Any
             "reengage", connection_string=work.database.url.render_as_string(hide_password=False)
         )
         try:
-            asset = source.add_table_asset("load", table_name=f"checked_{load_id}", schema_name="raw")
-            suite = context.suites.add(gx.ExpectationSuite(name="suite", expectations=_understood(gx, planned)))
-            definition = gx.ValidationDefinition(
-                name="load", data=asset.add_batch_definition_whole_table("all"), suite=suite
+            lines = source.add_table_asset("load", table_name=f"checked_{load_id}", schema_name="raw")
+            extract = context.data_sources.add_pandas("extract").add_dataframe_asset("columns")
+            understood = list(zip(planned, _understood(gx, planned), strict=True))
+            results = _outcomes(
+                gx,
+                context,
+                lines.add_batch_definition_whole_table("lines"),
+                [made for entry, made in understood if entry.columns is None],
             )
-            # No value leaves the database: counts only.
-            found = definition.run(result_format={"result_format": "BASIC", "partial_unexpected_count": 0})
+            for place, (entry, made) in enumerate(understood):
+                if entry.columns is not None:
+                    columns = extract.add_batch_definition_whole_dataframe(f"columns {place}")
+                    results |= _outcomes(gx, context, columns, [made], pd.DataFrame(columns=entry.columns))
         finally:
             source.get_engine().dispose()  # the one it tested the table with
             source.get_execution_engine().close()
-    results: list[Any] = list(found.results)
-    by_place = {result.expectation_config.meta["place"]: result for result in results}
-    return iter([by_place[place] for place in range(len(planned))])
+    return iter([results[place] for place in range(len(planned))])
+
+
+def _outcomes(gx: Any, context: Any, data: Any, expectations: list[Any], frame: Any = None) -> dict[int, Any]:
+    """What came of expectations about one table, or about a frame, by their places among all."""
+    if not expectations:
+        return {}
+    suite = context.suites.add(gx.ExpectationSuite(name=data.name, expectations=expectations))
+    definition = gx.ValidationDefinition(name=data.name, data=data, suite=suite)
+    # No value leaves the database: counts only.
+    found = definition.run(
+        batch_parameters=None if frame is None else {"dataframe": frame},
+        result_format={"result_format": "BASIC", "partial_unexpected_count": 0},
+    )
+    return {result.expectation_config.meta["place"]: result for result in found.results}
 
 
 def _understood(gx: Any, planned: list[_Planned]) -> list[Any]:
@@ -328,9 +384,20 @@ def _observed(result: Any, age_at: datetime | None) -> str | None:
     if age_at is not None:
         return _age(value, age_at)
     kind = result.expectation_config.type
+    if kind == COLUMN_SET and not result.success:
+        return _differing_columns(details.get("details", {}).get("mismatched", {}))
     if isinstance(value, int | float) and ("row_count" in kind or "proportion" in kind or "column_count" in kind):
         return f"{value:,}"
     return None
+
+
+def _differing_columns(mismatched: dict[str, list[str]]) -> str | None:
+    told = [
+        f"{words} {names(mismatched[kind])}"
+        for kind, words in (("missing", "missing"), ("unexpected", "not in the mapping:"))
+        if mismatched.get(kind)
+    ]
+    return ", ".join(told) or None
 
 
 def _age(value: Any, at: datetime) -> str:
@@ -350,8 +417,8 @@ def _page(row: sa.Row[Any], verdict: Verdict) -> str:
         "| expectation | column | outcome | observed | expected | why it matters |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {f.expectation} | {f.column or ''} | {f.outcome} | {f.observed or ''} | {f.expected or ''} | {f.because} |"
-        for f in verdict.findings
-    ]
+    for f in verdict.findings:
+        observed = (f.observed or "").replace("|", "\\|")  # may be names of columns of the extract
+        cells = (f.expectation, f.column or "", f.outcome, observed, f.expected or "", f.because)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -35,12 +35,21 @@ LISTED_SKIPS = (
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """A skip must give a listed reason."""
-    report = (yield).get_result()
+    _fail_unlisted((yield).get_result(), item)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """So must a file that is skipped as a whole, such as one whose import is not there."""
+    _fail_unlisted((yield).get_result(), collector)
+
+
+def _fail_unlisted(report: pytest.TestReport | pytest.CollectReport, node: pytest.Item | pytest.Collector) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")
         if not reason.startswith(LISTED_SKIPS):
             report.outcome = "failed"
-            report.longrepr = f"{item.nodeid} was skipped for a reason that tests/conftest.py does not list: {reason}"
+            report.longrepr = f"{node.nodeid} was skipped for a reason that tests/conftest.py does not list: {reason}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ import io
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from config.settings import CHECKOUT, Settings
 from config.sources import ENTITIES
-from config.suites import Expectation, load_suite
+from config.suites import COLUMN_SET, Expectation, load_suite
 from tasks import pull, sync
 from tasks.store import runs
 from tasks.store.engine import Database
@@ -112,10 +112,15 @@ class Shop(Exports):
         return [good | {ENTITIES[entity].key: f"K{next(self._numbers)}"} for _ in range(count)]
 
     def deliver(
-        self, entity: str, lines: list[dict[str, str]], as_of: datetime = AS_OF, without: str | None = None
+        self,
+        entity: str,
+        lines: list[dict[str, str]],
+        as_of: datetime = AS_OF,
+        without: str | None = None,
+        beside: Sequence[str] = (),
     ) -> pull.Load:
-        """A new file of an entity, brought in as `reengage ingest` does; `without` one of its columns."""
-        columns = [name for name in ENTITIES[entity].columns if name != without]
+        """A new file of an entity, brought in as `reengage ingest` does; `without` a column, or with more `beside`."""
+        columns = [*(name for name in ENTITIES[entity].columns if name != without), *beside]
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
         writer.writeheader()
@@ -200,13 +205,24 @@ def outcomes(shop: Shop, load: pull.Load, *which: str) -> set[tuple[str, str | N
 
 
 def promises(severity: str) -> list[Any]:
-    """Every expectation of every suite that lines can break, as parameters."""
+    """Every expectation of every suite that a file can break, as parameters.
+
+    Without a required column a file is none at all, so an entity that has no others cannot break its column set.
+    """
     return [
         pytest.param(entity, entry, id=f"{entity}-{entry.type.removeprefix('expect_')}-{_column(entry)}")
         for entity in ENTITIES
         for entry in load_suite(SUITES, entity).expectations
-        if entry.severity == severity and entry.type != "expect_table_columns_to_match_set"
+        if entry.severity == severity
+        and (entry.type != COLUMN_SET or entry.kwargs["exact_match"] or _optional(entity) is not None)
     ]
+
+
+def _optional(entity: str) -> str | None:
+    """A column that a file may lack, and that no other promise looks at; None where there is none."""
+    required, freshness = ENTITIES[entity].required, load_suite(SUITES, entity).freshness
+    names = (name for name in ENTITIES[entity].columns if name not in (*required, "customer_id", freshness))
+    return next(names, None)
 
 
 def _column(entry: Expectation) -> str | None:
@@ -217,6 +233,8 @@ def broken(shop: Shop, entity: str, entry: Expectation) -> list[dict[str, str]]:
     """A load that breaks this promise and no other."""
     lines, column = shop.lines(entity), _column(entry)
     match entry.type, column:
+        case name, None if name == COLUMN_SET:
+            pass  # it is the file that breaks it
         case _, "customer_known":
             for line in lines[:60]:
                 line["customer_id"] = f"nobody-{line[ENTITIES[entity].key]}"
@@ -243,11 +261,18 @@ def broken(shop: Shop, entity: str, entry: Expectation) -> list[dict[str, str]]:
     return lines
 
 
+def columns_broken(entity: str, entry: Expectation) -> dict[str, Any]:
+    """How the columns of a file that breaks a promise differ from those of the mapping."""
+    if entry.type != COLUMN_SET:
+        return {}
+    return {"beside": ["a column of theirs"]} if entry.kwargs["exact_match"] else {"without": _optional(entity)}
+
+
 @pytest.mark.parametrize(("entity", "entry"), promises("critical"))
 def test_a_broken_promise_holds_the_load_and_who_reads_it_until_a_person_releases_it(
     shop: Shop, entity: str, entry: Expectation
 ) -> None:
-    load = shop.deliver(entity, broken(shop, entity, entry))
+    load = shop.deliver(entity, broken(shop, entity, entry), **columns_broken(entity, entry))
 
     assert (load.state, load.accepted) == ("held", 0)
     assert outcomes(shop, load, "failed") == {(entry.type, _column(entry))}
@@ -259,7 +284,7 @@ def test_a_broken_promise_holds_the_load_and_who_reads_it_until_a_person_release
 
 @pytest.mark.parametrize(("entity", "entry"), promises("warning"))
 def test_a_promise_that_only_warns_is_noted_and_holds_nobody(shop: Shop, entity: str, entry: Expectation) -> None:
-    load = shop.deliver(entity, broken(shop, entity, entry))
+    load = shop.deliver(entity, broken(shop, entity, entry), **columns_broken(entity, entry))
 
     assert load.state == "merged"
     assert outcomes(shop, load, "failed", "warned") == {(entry.type, _column(entry))}
@@ -310,6 +335,34 @@ def test_a_file_without_a_required_column_holds_who_reads_it_until_a_whole_file_
     file.unlink()
     keys = holds_its_readers(shop, entity, load)
     lets_go(shop, keys, shop.deliver(entity, lines))
+
+
+def people(shop: Shop, at: str) -> list[dict[str, str]]:
+    """200 customers with an email each, as they were at a moment."""
+    return [
+        GOOD["customers"] | {"customer_id": f"renamed-{n}", "email": f"n{n}@example.com", "updated_at": at}
+        for n in range(200)
+    ]
+
+
+EMAILS = "select count(*), count(email) from core.customers where customer_id like 'renamed-%'"
+
+
+def test_a_mapped_column_under_a_new_name_empties_nothing_unless_a_person_releases_the_load(shop: Shop) -> None:
+    assert shop.deliver("customers", people(shop, "2026-05-01T10:00:00Z")).state == "merged"
+    newer = [line | {"e_mail": line["email"]} for line in people(shop, "2026-05-02T10:00:00Z")]
+
+    load = shop.deliver("customers", newer, without="email", beside=["e_mail"])
+
+    assert (load.state, load.lines_in, load.accepted) == ("held", 200, 0)
+    assert load.reason == f"{COLUMN_SET}: missing email, not in the mapping: e_mail"
+    keys = holds_its_readers(shop, "customers", load)
+    [again] = shop.pull("customers")
+    assert (again.load_id, again.state) == (load.load_id, "held")
+    assert shop.all(EMAILS) == [(200, 200)]
+
+    lets_go(shop, keys, pull.release(shop.work, load.load_id))
+    assert shop.all(EMAILS) == [(200, 0)]
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

@@ -15,9 +15,10 @@ import yaml
 from config.errors import ConfigError
 from config.settings import CHECKOUT
 from config.sources import ENTITIES
+from config.suites import COLUMN_SET
 from tasks import pull, validate
 from tasks.rules.errors import GateError
-from tasks.store import gate, quarantine
+from tasks.store import quarantine
 from tests.exports import AS_OF, Exports
 from tests.store.landing import GOOD
 
@@ -108,21 +109,85 @@ def _broken(entity: str, column: str) -> list[dict[str, str]]:
     return [_line(entity, number) | ({column: ""} if number % 3 else {}) for number in range(MANY)]
 
 
-@pytest.mark.parametrize("entity", list(ENTITIES))
-def test_a_column_that_is_gone_holds_the_load(export, entity):
-    shop = export(entity)
-    shop.write("export_1.csv", _csv(entity, [_line(entity, 1)]))
-    source = shop.work.sources["export"]
-    [(load_id, fits)] = pull._land_files(shop.work, "export", source, AS_OF)
-    assert fits
-    with shop.work.database.transaction() as connection:
-        gate.check(connection, shop.work.queries, load_id, "key")
-        connection.execute(sa.text(f"alter table raw.checked_{load_id} drop column {ENTITIES[entity].key}"))
+def _suite_of(shop: Exports, entity: str, **column_set: object) -> None:
+    """The shop's own suite of an entity, which is about the columns only."""
+    shutil.copytree(SUITES, shop.folder / "suites", dirs_exist_ok=True)
+    suite = {"volume": None, "expectations": [{"type": COLUMN_SET, **column_set}]}
+    (shop.folder / "suites" / f"{entity}.yaml").write_text(yaml.safe_dump(suite))
+    shop.configure()
 
-    verdict = validate.load(shop.work, load_id, AS_OF)
 
-    assert not verdict.passed
-    assert "expect_table_columns_to_match_set" in {finding.expectation for finding in verdict.failures}
+def test_a_column_that_nobody_mapped_holds_the_load_where_the_suite_freezes_the_export(export):
+    shop = export("events")
+    _suite_of(shop, "events", kwargs={"exact_match": True})
+    header, *lines = _csv("events", [_line("events", number) for number in range(3)]).splitlines()
+    assert _deliver(shop, "events", [_line("events", 9)]).state == "merged"
+
+    shop.write("export_2.csv", "\n".join([f"{header},colour | name", *(f"{line},red" for line in lines)]))
+    [load] = shop.pull("export")
+
+    assert (load.state, load.reason) == ("held", f"{COLUMN_SET}: not in the mapping: colour | name")
+
+
+def test_a_column_that_a_suite_does_not_name_may_be_missing(export):
+    shop = export("customers")
+    _suite_of(shop, "customers", kwargs={"exact_match": False, "column_set": ["customer_id", "phone"]})
+
+    shop.write("export_1.csv", _without("email", [_line("customers", 1)]))
+    assert shop.pull("export")[0].state == "merged"
+    shop.write("export_2.csv", _without("phone", [_line("customers", 2)]))
+    assert shop.pull("export")[0].reason == f"{COLUMN_SET}: missing phone, not in the mapping: index"
+
+
+def _without(column: str, lines: list[dict[str, str]]) -> str:
+    """A file of customers that lacks a column, and has an index that nobody named or mapped."""
+    text = io.StringIO()
+    columns = ["index", *(name for name in ENTITIES["customers"].columns if name != column)]
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def test_a_held_load_whose_mapping_is_mended_is_read_again_and_stays_held_without(export):
+    shop = export("purchases")
+    shop.write("export_1.csv", _renamed([_line("purchases", n) | {"coupon_code": "SUN"} for n in range(3)]))
+    [load] = shop.pull("export")
+    assert load.state == "held"
+    assert _held(shop) == ["lapsing_customers", "signups"]
+
+    mapping = shop.folder / "sources.yaml"
+    mapping.write_text(mapping.read_text().replace("coupon_code: coupon_code", "coupon_code: coupon"))
+    shop.work.__dict__.pop("sources")
+    # Its lines landed without the coupons, whatever the mapping says by now.
+    assert [(held.load_id, held.state) for held in shop.pull("export")] == [(load.load_id, "held")]
+    [again] = pull.again(shop.work, load.load_id, AS_OF)
+
+    assert (again.load_id != load.load_id, again.state, again.accepted) == (True, "merged", 3)
+    assert shop.all("select distinct coupon_code from core.purchases") == [("SUN",)]
+    assert _held(shop) == []
+    assert shop.all(f"select state, lines_in from raw.loads where load_id = {load.load_id}") == [("failed", 0)]
+    gone = f"to_regclass('raw.purchases_{load.load_id}'), to_regclass('raw.checked_{load.load_id}')"
+    assert shop.all(f"select {gone}") == [(None, None)]
+    with pytest.raises(GateError, match=f"load {again.load_id} of export is merged; only a held load is left out"):
+        pull.again(shop.work, again.load_id, AS_OF)
+
+
+def test_a_held_load_whose_file_is_gone_is_left_out_and_holds_until_a_good_one_comes(export):
+    shop = export("purchases")
+    path = shop.write("export_1.csv", _renamed([_line("purchases", 1)]))
+    [load] = shop.pull("export")
+    path.unlink()
+
+    assert pull.again(shop.work, load.load_id, AS_OF) == []
+    assert _held(shop) == ["lapsing_customers", "signups"]
+    assert _deliver(shop, "purchases", [_line("purchases", 1)], "2").state == "merged"
+    assert _held(shop) == []
+
+
+def _renamed(lines: list[dict[str, str]]) -> str:
+    """A file of purchases whose column of coupons has another name than the mapping knows."""
+    return _csv("purchases", lines).replace("coupon_code", "coupon")
 
 
 def test_a_campaign_is_held_by_what_its_segment_stop_event_or_goal_reads_and_by_nothing_else(export):

@@ -1,4 +1,4 @@
-"""`reengage ingest`: bring in what is new, or release a load that the data gate holds."""
+"""`reengage ingest`: bring in what is new; release a load that the data gate holds, or read its extract again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from config.errors import ConfigError, Problem
 from flows.commands.console import All, AsOf, Json, console, errors, show_rows, workspace
 
 _COLUMNS = (
     "load_id", "source", "entity", "object", "state", "lines_in", "accepted", "duplicate", "quarantined", "parked",
-    "erased", "reason",
+    "erased", "reason", "reported",
 )  # fmt: skip
 # What fits 80 columns; a load that is not merged is told below the table.
 _SHOWN = ("load_id", "source", "lines_in", "accepted")
@@ -24,6 +25,9 @@ def ingest(
     release: Annotated[
         int | None, typer.Option(metavar="LOAD", help="Merge this held load all the same and end what it holds.")
     ] = None,
+    again: Annotated[
+        int | None, typer.Option(metavar="LOAD", help="Leave out this held load and read what it came from again.")
+    ] = None,
     json: Json = False,
     all_rows: All = False,
 ) -> None:
@@ -33,10 +37,21 @@ def ingest(
     from tasks.store import mode
 
     work = workspace(context)
-    given = {"sources": sources or [], "as_of": work.instant(as_of), "release": release and str(release)}
+    given = {
+        "sources": sources or [],
+        "as_of": work.instant(as_of),
+        "release": release and str(release),
+        "again": again and str(again),
+    }
+    if release is not None and again is not None:
+        raise ConfigError(Problem("--again", "a load is released or read again, not both"))
     failures: list[str] = []
     if release is not None:
         loads = [pull.release(work, release)]
+    elif again is not None:
+        loads = pull.again(work, again, mode.clock(work, work.instant(as_of), decides=False))
+        with going_on(pull.MILESTONES_WAIT, failures):
+            pull.derive(work)
     else:
         names = pull.in_order(work, sources or [])
         at = mode.clock(work, work.instant(as_of), decides=False)
@@ -59,9 +74,12 @@ def ingest(
         for load in loads:
             if load.reason:
                 console.print(f"load {load.load_id} of {load.source} is {load.state}: {load.reason}", markup=False)
+            if load.reported:
+                console.print(f"load {load.load_id} of {load.source}: {load.reported}", markup=False)
         if any(load.state != "merged" for load in loads):
             console.print(
-                "Campaigns that read it wait. Mend the source and ingest again, or: reengage ingest --release LOAD"
+                "Campaigns that read it wait. Mend the source or its mapping and ingest again (what is held: reengage "
+                "ingest --again LOAD), or take it as it is: reengage ingest --release LOAD"
             )
     for failure in failures:
         errors.print(failure, markup=False)

@@ -23,9 +23,12 @@ returns:
   erased: bigint - lines of people who asked to be forgotten
   report: jsonb - orders, ignored columns and the like
   provider: text nullable - whose reports they are; null for facts
+  reads: jsonb nullable - columns of the source by the contract column made from them; null where nothing is mapped
+  is_sparse: boolean - lines leave out what they do not need
 */
 select
     load_id, source, entity, object, incremental, as_of, state, reason, released_at, lines_in, accepted, duplicate,
-    quarantined, parked, erased, report, options ->> 'provider' as provider
+    quarantined, parked, erased, report, options ->> 'provider' as provider, options -> 'reads' as reads,
+    coalesce(cast(options ->> 'sparse' as boolean), false) as is_sparse
 from raw.loads
 where load_id = cast(:load_id as bigint)

@@ -1,8 +1,11 @@
-"""Every reason code of decisions, ledger and audiences in words: one list, for the dashboard and the command line."""
+"""Codes in words, one list for the dashboard and the command line: reasons of decisions, ledger and audiences, and what
+a load reports beside its lines.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 REASONS: Final = {
     "no_consent": "No consent on any channel",
@@ -71,3 +74,35 @@ REASONS: Final = {
 def reason(code: str) -> str:
     """A reason in words; a code of a provider that we have no words for is shown without its underscores."""
     return REASONS.get(code, code.replace("_", " ").capitalize())
+
+
+# What a load reports (raw.loads.report), in the order it is told; columns by their names, everything else by its count.
+REPORTED: Final = {
+    "missing_columns": "columns of the mapping that are missing",
+    "ignored_columns": "columns that the mapping does not read",
+    "orders": "orders",
+    "unlinked_cancellations": "cancellations without their order",
+    "trimmed_ids": "lines with blanks around an id",
+    "times_that_happened_twice": "lines with a time that a clock change repeats, read as the first",
+    "bare_customers": "customers known by their id only",
+    "guests_merged": "guests who turned out to be customers",
+    "writers_linked": "people of WhatsApp who turned out to be customers",
+    "writers_with_several_customers": "numbers of WhatsApp that several customers have",
+}
+_MOST_NAMES = 10
+_LONGEST_NAME = 60
+
+
+def reported(report: Mapping[str, Any]) -> str:
+    """What a load reports, in words; what is nothing is left out."""
+    told = ((words, report.get(name)) for name, words in REPORTED.items())
+    return "; ".join(
+        f"{words}: {names(value) if isinstance(value, list) else f'{value:,}'}" for words, value in told if value
+    )
+
+
+def names(columns: Iterable[str]) -> str:
+    """Names of columns of an extract, on one line and not too many; an index that was written along has none."""
+    shown = [" ".join(name.split())[:_LONGEST_NAME] or "(no name)" for name in columns]
+    more = len(shown) - _MOST_NAMES
+    return ", ".join(shown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

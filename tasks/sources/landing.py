@@ -89,7 +89,9 @@ def fill(connection: sa.Connection, queries: Queries, extract: Extract, load_id:
         lines = stream.lines
         if reading.seen is not None and stream.good:
             # JSON leaves out what a line does not need, so a file may lack it as a whole.
-            mapper.refuse_lacking(reading.seen, extract.object, but_for=extract.source.shape.sometimes)
+            sometimes = extract.source.shape.sometimes
+            mapper.refuse_lacking(reading.seen, extract.object, but_for=sometimes)
+            report["missing_columns"] = mapper.missing(reading.seen, but_for=sometimes)
     connection.execute(queries["core/load_landed"](load_id=load_id, lines_in=lines, report=report))
     connection.execute(queries["core/load_attach"](entity=entity, load_id=load_id))
     return lines

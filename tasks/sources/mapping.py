@@ -76,8 +76,19 @@ class Mapper:
         self._made = [self._maker(name, positions) for name in self.names]
         return {
             "ignored_columns": [name for name in header if name not in wanted][:50],
-            "missing_columns": sorted(name for name in wanted if name not in positions),
+            "missing_columns": self.missing(positions.keys()),
         }
+
+    def missing(self, there: Collection[str], but_for: Collection[str] = ()) -> list[str]:
+        """Source columns that the mapping reads and the extract does not have, `but_for` contract columns aside."""
+        return sorted(
+            {
+                name
+                for contract, column in self._source.columns.items()
+                for name in column.source_columns()
+                if name not in there and contract not in but_for
+            }
+        )
 
     def refuse_lacking(self, there: Collection[str], where: str, but_for: Collection[str] = ()) -> None:
         """Raise ExtractError when a source column that the contract requires is not among those that are there.

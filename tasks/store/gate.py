@@ -71,6 +71,15 @@ def _merge_alone(connection: sa.Connection, queries: Queries, load_id: int, key:
     return counts
 
 
+def leave_out(connection: sa.Connection, queries: Queries, load_id: int, why: str) -> None:
+    """Drop the lines of a held load and end it as failed. Raises GateError when it is not held."""
+    load = loads.open_load(connection, load_id)
+    if load.state != "held":
+        raise GateError(f"load {load_id} of {load.source} is {load.state}; only a held load is left out")
+    connection.execute(queries["core/load_left_out"](load_id=load_id, reason=why))
+    connection.execute(sa.text(f"drop table raw.{load.landed}, raw.{load.checked}"))
+
+
 def land_again(
     connection: sa.Connection,
     queries: Queries,

@@ -52,6 +52,8 @@ def test_a_column_name_alone_is_short_for_a_column(tmp_path):
         "group": None,
         "content_excludes": [],
         "mapped": ["event_id", "customer_id", "name", "occurred_at"],
+        "reads": {"event_id": ["id"], "customer_id": ["who"], "name": [], "occurred_at": ["at"]},
+        "sparse": True,
         "cancellation_prefixes": [],
     }
 

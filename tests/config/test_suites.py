@@ -7,7 +7,7 @@ import pytest
 from config.errors import ConfigError
 from config.settings import CHECKOUT
 from config.sources import ENTITIES
-from config.suites import load_suites
+from config.suites import COLUMN_SET, load_suites
 
 SUITES = CHECKOUT / "config" / "suites"
 
@@ -18,11 +18,10 @@ def test_every_entity_has_a_suite_with_the_promises_every_load_must_keep():
     assert set(suites) == set(ENTITIES)
     for entity, suite in suites.items():
         types = [entry.type for entry in suite.expectations]
-        columns = next(
-            e.kwargs["column_set"] for e in suite.expectations if e.type == "expect_table_columns_to_match_set"
-        )
+        missing, unmapped = (entry for entry in suite.expectations if entry.type == COLUMN_SET)
         shape = ENTITIES[entity]
-        assert columns == list(shape.columns)
+        assert (missing.severity, missing.kwargs["column_set"]) == ("critical", list(shape.columns))
+        assert (unmapped.severity, unmapped.kwargs) == ("warning", {"exact_match": True})
         promised = {(entry.type, entry.kwargs.get("column")) for entry in suite.expectations}
         never_null = {column for name, column in promised if name == "expect_column_values_to_not_be_null"}
         # a message that names no conversation names its group or its writer
@@ -45,6 +44,9 @@ def test_every_problem_of_the_suites_is_told_at_once(tmp_path):
     (tmp_path / "suites" / "ads.yaml").write_text(
         "expectations: [{type: unexpected_rows_expectation}, {type: expect_query_results_to_match_comparison}]\n"
     )
+    (tmp_path / "suites" / "customers.yaml").write_text(
+        f"expectations: [{{type: {COLUMN_SET}, kwargs: {{column_set: [customer_id, e_mail]}}}}]\n"
+    )
     (tmp_path / "suites" / "orders.yaml").write_text("{}\n")
     (tmp_path / "suites" / "visits.yaml").unlink()
 
@@ -53,6 +55,7 @@ def test_every_problem_of_the_suites_is_told_at_once(tmp_path):
 
     told = [problem.where.removeprefix(f"{tmp_path}/suites/") for problem in caught.value.problems]
     assert told == [
+        "customers.yaml: expectations.0.kwargs.column_set",
         "events.yaml: freshness",
         "ads.yaml: expectations.0.type",
         "ads.yaml: expectations.1.type",

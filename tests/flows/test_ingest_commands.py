@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -32,10 +33,15 @@ def test_ingest_tells_where_every_line_went(run):
     assert made.exit_code == 0
     answer = json.loads(made.stdout)
     last_instant = "1998-07-02T03:59:59.999999Z"
-    assert answer["arguments"] == {"sources": ["cdnow_purchases"], "as_of": last_instant, "release": None}
+    assert answer["arguments"] == {
+        "sources": ["cdnow_purchases"], "as_of": last_instant, "release": None, "again": None,
+    }  # fmt: skip
     [row] = answer["rows"]
     assert (answer["count"], row["state"], row["lines_in"], row["accepted"]) == (1, "merged", 2000, 2000)
     assert row["object"] == "cdnow_sample.txt"
+    assert row["reported"] == (
+        "columns that the mapping does not read: number_of_cds; orders: 2,000; customers known by their id only: 400"
+    )
 
     again = run("ingest", "--as-of", "1998-07-01")
     assert (again.exit_code, again.stdout.strip()) == (0, "nothing new")
@@ -86,6 +92,83 @@ def test_a_held_load_ends_the_command_as_failed_and_is_merged_on_release(run, tm
     released = run("ingest", "--release", "1", "--json")
     assert released.exit_code == 0
     assert json.loads(released.stdout)["rows"][0]["quarantined"] == 50
+
+
+SHOP = """
+sources:
+  orders:
+    entity: purchases
+    kind: file
+    place: orders_*.csv
+    group: order_id
+    time_zone: America/New_York
+    columns:
+      order_id: order_id
+      customer_id: customer_id
+      purchased_at: purchased_at
+      amount: amount
+      currency: {constant: USD}
+      status: {column: order_id, prefixes: {C: cancelled, "": paid}}
+      coupon_code: coupon
+      updated_at: purchased_at
+"""
+HEADER = "order_id,customer_id,purchased_at,amount"
+
+
+@pytest.fixture
+def shop(run, tmp_path, monkeypatch) -> Path:
+    """The folder of a shop of another kind: several lines an order, cancellations told by their number."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "suites").symlink_to(CHECKOUT / "config" / "suites")
+    (folder / "reengage.yaml").write_text("mode: simulated\ntime_zone: America/New_York\n")
+    (folder / "sources.yaml").write_text(SHOP)
+    monkeypatch.setenv("REENGAGE_CONFIG", str(folder))
+    return folder
+
+
+def test_what_a_load_reports_beside_its_lines_is_told_in_words(run, shop, caplog):
+    lines = [
+        "1,ann,2025-11-02 01:30:00,10,,red",  # that hour came twice
+        "1,ann,2025-11-02 01:30:00,5,,blue",
+        "C9, ann ,2025-11-03 10:00:00,-5,,red",
+    ]
+    (shop / "orders_1.csv").write_text("\n".join([f"{HEADER},coupon,the colour", *lines]))
+    told = (
+        "columns that the mapping does not read: the colour; orders: 2; cancellations without their order: 1; "
+        "lines with blanks around an id: 1; lines with a time that a clock change repeats, read as the first: 2; "
+        "customers known by their id only: 1"
+    )
+    shown = run("ingest", "--as-of", "2026-06-01")
+
+    assert shown.exit_code == 0
+    assert f"load 1 of orders: {told}" in " ".join(shown.stdout.split())
+    assert f"orders: 3 lines, 3 accepted; {told}" in caplog.messages
+    warned = "expect_table_columns_to_match_set: not in the mapping: the colour"
+    assert any(f"2 warning(s): {warned}; " in message for message in caplog.messages)
+
+
+def test_a_load_that_lacks_a_mapped_column_is_held_and_read_again_when_the_mapping_is_mended(run, shop):
+    (shop / "orders_1.csv").write_text(f"{HEADER},coupon_code\n1,ann,2025-11-02 10:00:00,10,SUN\n")
+
+    held = run("ingest", "--as-of", "2026-06-01")
+    said = " ".join(held.stdout.split())
+    assert held.exit_code == 1
+    assert "expect_table_columns_to_match_set: missing coupon, not in the mapping: coupon_code" in said
+    assert (
+        "columns of the mapping that are missing: coupon; columns that the mapping does not read: coupon_code" in said
+    )
+    assert "reengage ingest --again LOAD" in said
+
+    (shop / "sources.yaml").write_text(SHOP.replace("coupon_code: coupon", "coupon_code: coupon_code"))
+    again = run("ingest", "--again", "1", "--as-of", "2026-06-01", "--json")
+    assert again.exit_code == 0
+    [row] = json.loads(again.stdout)["rows"]
+    assert (row["load_id"], row["state"], row["accepted"]) == ("2", "merged", 1)
+    assert row["reported"] == "orders: 1; customers known by their id only: 1"
+
+    with pytest.raises(ConfigError, match="released or read again, not both"):
+        run("ingest", "--again", "1", "--release", "1", "--as-of", "2026-06-01")
 
 
 def test_sample_contacts_says_how_many_people_it_gave_any(run):

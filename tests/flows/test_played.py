@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -69,6 +70,21 @@ def test_steps_are_task_runs_with_readable_names_and_tags(seen: dict[str, Any]):
             "plan messages", "sync audiences", "send due messages", "measure campaigns"} <= set(tags)  # fmt: skip
     assert "send" in tags["send due messages"]
     assert "ingest" in tags["pull shop_orders"]
+
+
+def test_what_sends_is_never_repeated_by_prefect(seen: dict[str, Any]):
+    retries = {(task.name, "send" in task.tags, task.empirical_policy.retries) for task in seen["tasks"]}
+
+    assert {told for told in retries if told[1]} == {("send due messages", True, 0), ("settle doubts", True, 0)}
+    assert ("plan messages", False, 2) in retries
+
+
+def test_the_table_of_an_ingest_tells_what_its_loads_report(seen: dict[str, Any]):
+    tables = {
+        artifact["key"]: json.loads(artifact["data"]) for artifact in seen["artifacts"] if artifact["type"] == "table"
+    }
+
+    assert [row["reported"] for row in tables["ingest-shop-orders"] if row["reported"].startswith("orders: ")]
 
 
 def test_artifacts_hold_counts_for_every_step_of_the_way(seen: dict[str, Any]):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -157,6 +158,22 @@ def test_every_line_of_the_real_file_is_a_purchase_and_delivering_it_again_adds_
     assert _one(work, TOTALS) == (*totals, "USD", "paid")
     days = {(line[0], date.fromisoformat(line[1])) for line in lines}
     assert _one(work, "select count(*) from core.purchase_days") == (len(days),)
+    for day in ("1997-03-15", "1997-10-01", "1998-06-30"):
+        late = segments.preview(work, "lapsing_customers", {}, work.instant(day)).count
+        assert late == _late(days, date.fromisoformat(day)) > 0
     shutil.copy(REAL, tmp_path / "cdnow_again.txt")
     [again] = _pull(work)
     assert (again.accepted, again.duplicate) == (0, 69_659)
+
+
+def _late(bought: set[tuple[str, date]], today: date) -> int:
+    """How many repeat buyers are at least 8 days beyond their average gap, told from whole days only."""
+    days = defaultdict(list)
+    for customer, day in bought:
+        if day <= today:
+            days[customer].append(day)
+    late = 0
+    for theirs in days.values():
+        gaps, first, last = len(theirs) - 1, min(theirs), max(theirs)
+        late += gaps > 0 and (today - last).days * gaps >= (last - first).days + 8 * gaps
+    return late

@@ -574,6 +574,54 @@ def test_a_json_export_without_a_required_field_fails_as_a_whole(exports):
     assert "column at is missing" in load.reason
 
 
+PEOPLE = """
+sources:
+  people:
+    kind: file
+    entity: customers
+    format: {format}
+    place: people.{format}
+    columns: {{customer_id: id, email: mail.work, phone: tel, updated_at: at}}
+"""
+
+
+def _json_people(shop: Exports, count: int, *more: dict, at: str = "2026-05-01T10:00:00Z") -> None:
+    rows = [{"id": str(number), "tel": None, "at": at} for number in range(count - len(more))]
+    shop.write("people.jsonl", "\n".join(json.dumps(row) for row in [*rows, *more]))
+
+
+def test_lines_of_json_may_lack_what_one_of_them_has_and_a_small_file_what_none_has(exports):
+    shop = exports(PEOPLE.format(format="jsonl"))
+
+    _json_people(shop, 101)
+    [load] = shop.pull("people")
+    assert (load.state, load.reason) == ("held", "expect_table_columns_to_match_set: missing mail.work")
+    pull.release(shop.work, load.load_id)
+
+    _json_people(shop, 102, {"id": "x", "at": None, "mail": {"work": "x@example.com"}, "more": 1})
+    [load] = shop.pull("people")
+    assert (load.state, load.reported) == ("merged", "")
+
+    _json_people(shop, 100)
+    [load] = shop.pull("people")
+    assert (load.state, load.reported) == ("merged", "columns of the mapping that are missing: mail.work")
+    noted = f"load_id = {load.load_id} and outcome = 'warned'"
+    assert set(shop.all(f"select expectation, severity, observed from raw.validations where {noted}")) == {
+        ("expect_table_columns_to_match_set", "warning", "missing mail.work")
+    }
+
+
+def test_a_parquet_file_without_a_mapped_column_is_held(exports):
+    shop = exports(PEOPLE.format(format="parquet"))
+    columns = {"id": ["1"], "tel": ["030"], "mail": ["a@example.com"], "at": ["2026-05-01T10:00:00Z"]}
+    pq.write_table(pa.table(columns), shop.folder / "people.parquet")
+
+    [load] = shop.pull("people")
+
+    assert load.state == "held"
+    assert load.reason == "expect_table_columns_to_match_set: missing mail.work, not in the mapping: mail"
+
+
 def test_a_file_without_its_header_is_refused_without_quoting_the_person_in_its_first_line(exports):
     shop = exports("""
         sources:
@@ -768,6 +816,26 @@ def test_a_table_is_read_from_its_cursor_on_and_rows_of_the_same_moment_are_not_
         ("2", "b@example.com"),
         ("3", "c@example.com"),
     ]
+
+
+def test_a_table_that_lost_a_mapped_column_is_held_and_read_again_from_its_beginning(exports, other_database):
+    first, second = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
+    shop = exports(CRM)
+    _people(other_database, (1, "a@example.com", first))
+    assert [load.state for load in shop.pull("crm")] == ["merged"]
+    with other_database.transaction() as connection:
+        connection.execute(sa.text("alter table public.people rename column mail to e_mail"))
+        connection.execute(sa.text("update public.people set changed = :at"), {"at": second})
+    [load] = shop.pull("crm")
+    assert load.reason == "expect_table_columns_to_match_set: missing mail, not in the mapping: e_mail"
+
+    (shop.folder / "sources.yaml").write_text(CRM.replace("email: mail", "email: e_mail"))
+    del shop.work.sources
+    [again] = pull.again(shop.work, load.load_id, AS_OF)
+
+    assert (again.state, again.accepted) == ("merged", 1)
+    assert shop.all("select email, updated_at from core.customers") == [("a@example.com", second)]
+    assert shop.pull("crm") == []
 
 
 def test_a_query_without_cursor_is_read_whole_and_lands_only_when_something_changed(exports, other_database):
