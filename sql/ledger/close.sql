@@ -5,6 +5,9 @@ is no longer in the segment.
 Absence says something only about whom this run looked at: everybody in a full pass, else those whose facts
 changed. Someone found with another episode has left the earlier one.
 
+Not every open episode is asked again: only those with something left to decide, those opened since the last run, those
+of whom something has changed since, and those whose end was known before it came (stops_at). Always all of a person.
+
 Of two people who turn out to be one, the earlier enrolment stands. Of two occasions the one stands that the segment has
 chosen, as for anybody, unless their arms differ: nobody who was held out is written to after all.
 
@@ -19,6 +22,8 @@ params:
   stop_where: jsonb - properties it must have
   ended: boolean - whether the campaign is over
   full_pass: boolean - whether everybody was looked at
+  everybody: boolean - every open episode, settled or not
+  since_run: bigint nullable - the last run that closed; what it enrolled has not been asked yet
 returns:
   close_reason: text - why
   closed: bigint - how many
@@ -36,17 +41,77 @@ seen as materialized (
     from looked_at
 ),
 
+asked_people as (
+    select person_id
+    from seen
+    union
+    select person_id
+    from changed_people
+),
+
+asked as materialized (
+    select enrolments.customer_id
+    from campaign.enrolments
+    where
+        cast(:everybody as boolean)
+        and enrolments.campaign = cast(:campaign as text)
+        and enrolments.closed_at is null
+    union
+    select enrolments.customer_id
+    from campaign.enrolments
+    where
+        not cast(:everybody as boolean)
+        and enrolments.campaign = cast(:campaign as text)
+        and enrolments.closed_at is null
+        and coalesce(enrolments.reopened_by, enrolments.run_id) >= cast(:since_run as bigint)
+    union
+    select enrolments.customer_id
+    from campaign.enrolments
+    where
+        not cast(:everybody as boolean)
+        and enrolments.campaign = cast(:campaign as text)
+        and enrolments.closed_at is null
+        and enrolments.stops_at <= cast(:as_of as timestamptz)
+    union
+    select decisions.customer_id
+    from campaign.decisions
+    where
+        not cast(:everybody as boolean)
+        and decisions.campaign = cast(:campaign as text)
+        and decisions.superseded_at is null
+        and decisions.state in ('planned', 'in_flight', 'retry_wait', 'unknown', 'suppressed', 'waiting')
+        and not (
+            decisions.state = 'suppressed'
+            and coalesce(decisions.reason, '') in ('quiet', 'outside_free_window', 'needs_template')
+        )
+    union
+    select asked_people.person_id
+    from asked_people
+    where not cast(:everybody as boolean)
+),
+
+asked_persons as materialized (
+    select distinct on (person.customer_id) person.customer_id as person_id, person.ids
+    from asked
+    cross join lateral campaign.person(asked.customer_id) as person
+    order by person.customer_id
+),
+
 open_enrolments as materialized (
     select
         enrolments.enrolment_id, enrolments.episode, enrolments.arm, enrolments.enrolled_at,
+        enrolments.stops_at as known_stop_at,
         coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
-        person.customer_id as person_id, person.ids,
+        asked_persons.person_id, asked_persons.ids,
         found.person_id is null and (cast(:full_pass as boolean) or seen.person_id is not null) as is_left
-    from campaign.enrolments
-    cross join lateral campaign.person(enrolments.customer_id) as person
-    left join found on found.person_id = person.customer_id and found.episode = enrolments.episode
-    left join seen on seen.person_id = person.customer_id
-    where enrolments.campaign = cast(:campaign as text) and enrolments.closed_at is null
+    from asked_persons
+    cross join lateral unnest(asked_persons.ids) as theirs (customer_id)
+    inner join campaign.enrolments
+        on enrolments.campaign = cast(:campaign as text)
+        and enrolments.customer_id = theirs.customer_id
+        and enrolments.closed_at is null
+    left join found on found.person_id = asked_persons.person_id and found.episode = enrolments.episode
+    left join seen on seen.person_id = asked_persons.person_id
 ),
 
 placed as materialized (
@@ -60,30 +125,53 @@ placed as materialized (
         earlier as (everyone rows between unbounded preceding and 1 preceding)
 ),
 
-judged as materialized (
+-- Also what lies in the future already, so that nobody has to ask again before it comes.
+stopped as materialized (
     select
-        placed.enrolment_id,
+        placed.*,
+        (
+            select min(goals.occurred_at)
+            from campaign.stop_events(
+                placed.ids, cast(:goal_event as text), cast(:goal_where as jsonb), placed.stops_from, 'infinity'
+            ) as goals
+        ) as goal_at,
         case
-            when placed.is_merged then 'merged'
-            when exists (
-                select from campaign.stop_events(
-                    placed.ids, cast(:goal_event as text), cast(:goal_where as jsonb),
-                    placed.stops_from, cast(:as_of as timestamptz)
-                )
-            ) then 'goal'
             when
                 (cast(:goal_event as text), cast(:goal_where as jsonb))
                 <> (cast(:stop_event as text), cast(:stop_where as jsonb))
-                and exists (
-                    select from campaign.stop_events(
-                        placed.ids, cast(:stop_event as text), cast(:stop_where as jsonb),
-                        placed.stops_from, cast(:as_of as timestamptz)
-                    )
-                ) then 'stop_event'
-            when cast(:ended as boolean) then 'campaign_ended'
-            when placed.is_left then 'left_segment'
-        end as reason
+                then (
+                    select min(stops.occurred_at)
+                    from campaign.stop_events(
+                        placed.ids, cast(:stop_event as text), cast(:stop_where as jsonb), placed.stops_from, 'infinity'
+                    ) as stops
+                )
+        end as stop_at
     from placed
+),
+
+judged as materialized (
+    select
+        stopped.enrolment_id,
+        stopped.known_stop_at,
+        least(stopped.goal_at, stopped.stop_at) as stops_at,
+        case
+            when stopped.is_merged then 'merged'
+            when stopped.goal_at <= cast(:as_of as timestamptz) then 'goal'
+            when stopped.stop_at <= cast(:as_of as timestamptz) then 'stop_event'
+            when cast(:ended as boolean) then 'campaign_ended'
+            when stopped.is_left then 'left_segment'
+        end as reason
+    from stopped
+),
+
+known as (
+    update campaign.enrolments
+    set stops_at = judged.stops_at
+    from judged
+    where
+        enrolments.enrolment_id = judged.enrolment_id
+        and judged.reason is null
+        and judged.stops_at is distinct from judged.known_stop_at
 ),
 
 closed as (

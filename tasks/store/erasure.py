@@ -74,10 +74,11 @@ TABLES: Final[dict[str, Holder]] = {
             "customers", "aliases", "guests", "guest_claims", "purchases", "purchase_days", "purchase_days_changed",
             "checkouts", "events", "conversations", "milestones", "messages", "consents", "replaced_consents",
             "consent_blocks", "push_tokens", "visits", "silences", "silences_changed", "free_windows", "writers",
-            "writer_numbers", "conversations_changed",
+            "writer_numbers", "conversations_changed", "people_changed",
         )
     },
     "core.purchase_days_filled": Holder("nobody"),
+    "core.people_filled": Holder("nobody"),
     "core.milestone_rule": Holder("nobody", harmless="sha256"),
     "core.silences_filled": Holder("nobody"),
     "core.ads": Holder("nobody", harmless="ad_id campaign_name bot_id status"),
