@@ -41,7 +41,7 @@ def _idle(place: Place, leads: int) -> float:
         connection.execute(statement("talk_conversations", conversations=leads * 10 // 7, until=UNTIL))
         connection.execute(statement("talk_silent"))
         connection.execute(work.queries["core/silences_filled"]())
-    ads = [f"ad{number}" for number in range(10)]
+    ads = tuple(f"ad{number}" for number in range(10))
     campaign = work.campaign("partial_leads").model_copy(update={"ads": ads})
     for at in (UNTIL, OVER):
         _run(work, campaign, at)

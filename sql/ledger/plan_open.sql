@@ -38,3 +38,13 @@ where
         and coalesce(decisions.reason, '') in ('quiet', 'outside_free_window', 'needs_template')
     )
     and enrolments.closed_at is null
+union
+-- whatever moved a row of the ledger without its decision
+select sends.enrolment_id
+from campaign.sends
+inner join campaign.enrolments on enrolments.enrolment_id = sends.enrolment_id
+where
+    not cast(:everybody as boolean)
+    and sends.campaign = cast(:campaign as text)
+    and sends.state in ('planned', 'retry_wait', 'in_flight', 'unknown')
+    and enrolments.closed_at is null
