@@ -5,8 +5,7 @@ is no longer in the segment.
 Absence says something only about whom this run looked at: everybody in a full pass, else those whose facts
 changed. Someone found with another episode has left the earlier one.
 
-Not every open episode is asked again: only those with something left to decide, those opened since the last run, those
-of whom something has changed since, and those whose end was known before it came (stops_at). Always all of a person.
+Asks about everybody in asked_ids (ledger/choose_asked), and all their open episodes.
 
 Of two people who turn out to be one, the earlier enrolment stands. Of two occasions the one stands that the segment has
 chosen, as for anybody, unless their arms differ: nobody who was held out is written to after all.
@@ -22,8 +21,6 @@ params:
   stop_where: jsonb - properties it must have
   ended: boolean - whether the campaign is over
   full_pass: boolean - whether everybody was looked at
-  everybody: boolean - every open episode, settled or not
-  since_run: bigint nullable - the last run that closed; what it enrolled has not been asked yet
 returns:
   close_reason: text - why
   closed: bigint - how many
@@ -41,77 +38,20 @@ seen as materialized (
     from looked_at
 ),
 
-asked_people as (
-    select person_id
-    from seen
-    union
-    select person_id
-    from changed_people
-),
-
-asked as materialized (
-    select enrolments.customer_id
-    from campaign.enrolments
-    where
-        cast(:everybody as boolean)
-        and enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
-    union
-    select enrolments.customer_id
-    from campaign.enrolments
-    where
-        not cast(:everybody as boolean)
-        and enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
-        and coalesce(enrolments.reopened_by, enrolments.run_id) >= cast(:since_run as bigint)
-    union
-    select enrolments.customer_id
-    from campaign.enrolments
-    where
-        not cast(:everybody as boolean)
-        and enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
-        and enrolments.stops_at <= cast(:as_of as timestamptz)
-    union
-    select decisions.customer_id
-    from campaign.decisions
-    where
-        not cast(:everybody as boolean)
-        and decisions.campaign = cast(:campaign as text)
-        and decisions.superseded_at is null
-        and decisions.state in ('planned', 'in_flight', 'retry_wait', 'unknown', 'suppressed', 'waiting')
-        and not (
-            decisions.state = 'suppressed'
-            and coalesce(decisions.reason, '') in ('quiet', 'outside_free_window', 'needs_template')
-        )
-    union
-    select asked_people.person_id
-    from asked_people
-    where not cast(:everybody as boolean)
-),
-
-asked_persons as materialized (
-    select distinct on (person.customer_id) person.customer_id as person_id, person.ids
-    from asked
-    cross join lateral campaign.person(asked.customer_id) as person
-    order by person.customer_id
-),
-
 open_enrolments as materialized (
     select
         enrolments.enrolment_id, enrolments.episode, enrolments.arm, enrolments.enrolled_at,
         enrolments.stops_at as known_stop_at,
         coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
-        asked_persons.person_id, asked_persons.ids,
+        asked_ids.person_id, asked_ids.ids,
         found.person_id is null and (cast(:full_pass as boolean) or seen.person_id is not null) as is_left
-    from asked_persons
-    cross join lateral unnest(asked_persons.ids) as theirs (customer_id)
+    from asked_ids
     inner join campaign.enrolments
         on enrolments.campaign = cast(:campaign as text)
-        and enrolments.customer_id = theirs.customer_id
+        and enrolments.customer_id = asked_ids.customer_id
         and enrolments.closed_at is null
-    left join found on found.person_id = asked_persons.person_id and found.episode = enrolments.episode
-    left join seen on seen.person_id = asked_persons.person_id
+    left join found on found.person_id = asked_ids.person_id and found.episode = enrolments.episode
+    left join seen on seen.person_id = asked_ids.person_id
 ),
 
 placed as materialized (

@@ -226,6 +226,15 @@ def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: boo
     changed = changes.changed_since(connection, queries, changes.ENDINGS, before.changes_seen_at) if before else None
     connection.execute(queries["ledger/choose_changed"](customer_ids=changed or []))
     connection.execute(sa.text("analyze changed_people"))
+    connection.execute(
+        queries["ledger/choose_asked"](
+            campaign=campaign.name,
+            as_of=run.as_of,
+            everybody=changed is None,
+            since_run=before.run_id if before else None,
+        )
+    )
+    connection.execute(sa.text("analyze asked_ids (customer_id, person_id)"))
     rows = connection.execute(
         queries["ledger/close"](
             campaign=campaign.name,
@@ -236,8 +245,6 @@ def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: boo
             stop_where=campaign.stop_event.where,
             ended=now.is_over,
             full_pass=full_pass,
-            everybody=changed is None,
-            since_run=before.run_id if before else None,
         )
     )
     return {row.close_reason: row.closed for row in rows}

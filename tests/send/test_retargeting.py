@@ -71,6 +71,12 @@ class Leads:
                 {"ad_id": ad, "updated_at": at, "campaign_name": "Spring", "bot_id": bot, "status": status,
                  "load_id": 1}
             ])  # fmt: skip
+            connection.execute(  # as core/ads_noted notes them
+                sa.text("insert into core.silences_changed (customer_id) select distinct customer_id"
+                        " from core.conversations where ad_id = :ad on conflict (customer_id) do update"
+                        " set changed_at = excluded.changed_at"),
+                {"ad": ad},
+            )  # fmt: skip
 
     def run(self, *times: datetime) -> None:
         """Choose and plan, then hand over what is due, at each moment."""
