@@ -28,7 +28,7 @@ def messages(run: Run) -> Planned:
     told = ", ".join(f"{people:,} {state}" for state, people in sorted(planned.states.items()))
     say(f"{run.campaign.name}: {told or 'nobody to plan for'}; {planned.changed:,} decisions are new")
     show_table(
-        f"planned-{run.campaign.name.replace('_', '-')}", list(planned.rows), "What holds for every step, and why"
+        f"planned-{run.campaign.name.replace('_', '-')}", list(planned.rows), "What holds for each step looked at"
     )
     return planned
 

@@ -192,6 +192,7 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
         {"customer_id": WHO, "day": at.date(), "number": 1, "first_day": at.date(), "at": at}
     ])  # fmt: skip
     insert(connection, "core.purchase_days_changed", [{"customer_id": WHO}])
+    insert(connection, "core.people_changed", [{"customer_id": WHO}])
     insert(connection, "core.silences", [{"conversation_id": "zz-talk", "said_at": at}])
     insert(connection, "core.free_windows", [{"conversation_id": "zz-talk", "opens_at": at, "ends_at": at}])
     insert(connection, "core.silences_changed", [{"customer_id": WHO}])

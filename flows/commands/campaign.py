@@ -54,7 +54,7 @@ RETARGETS = {
 description: Say in one sentence whom this writes to again and how.
 
 segment: {segment}
-ads: []                      # ids of your ads; none: every ad that has a bot
+ads: []                      # ids of your ads; none: every ad that has had a bot
 cadence: every 5 minutes
 purpose: retargeting
 channels:

@@ -91,7 +91,8 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
         legal.refresh(work, connection)
         prices.refresh(work, connection)
         chosen = choosing.choose(rehearsal, connection)
-        planned = planning.plan(rehearsal, connection, versions, factory.providers(work, rehearsal.mode))
+        providers = factory.providers(work, rehearsal.mode)
+        planned = planning.plan(rehearsal, connection, versions, providers, everybody=True)
         costs = planning.costs(rehearsal, connection)
         may_add = chosen.standing.is_on and not chosen.standing.is_held
         pending = audiences.desire(work, connection, campaign, rehearsal.as_of, may_add=may_add)

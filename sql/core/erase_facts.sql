@@ -82,6 +82,10 @@ purchase_days_changed as (
     delete from core.purchase_days_changed where customer_id = any(cast(:ids as text[])) returning customer_id
 ),
 
+people_changed as (
+    delete from core.people_changed where customer_id = any(cast(:ids as text[])) returning customer_id
+),
+
 events as (
     delete from core.events where customer_id = any(cast(:ids as text[])) returning event_id
 ),
@@ -137,6 +141,7 @@ select
         'core.guests', (select count(*) from guests),
         'core.messages', (select count(*) from messages),
         'core.milestones', (select count(*) from milestones),
+        'core.people_changed', (select count(*) from people_changed),
         'core.purchase_days', (select count(*) from purchase_days),
         'core.purchase_days_changed', (select count(*) from purchase_days_changed),
         'core.purchases', (select count(*) from purchases),

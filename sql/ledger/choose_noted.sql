@@ -5,8 +5,8 @@ owner: engineering
 params:
   run_id: bigint - the run
   full_pass: boolean - whether everybody was looked at
-  segment_sha256: text - segment and parameters
-  changes_seen_at: timestamptz - purchase days that changed before this were looked at
+  segment_sha256: text nullable - segment and parameters; null: nobody was looked for
+  changes_seen_at: timestamptz - facts that changed before this were looked at
 */
 update campaign.runs
 set

@@ -4,6 +4,7 @@ How many of those whom a run enrolled are outside their conversation's free wind
 owner: engineering
 grain: one row
 params:
+  campaign: text - the campaign
   run_id: bigint - the run
   as_of: timestamptz - decision clock
 returns:
@@ -15,6 +16,9 @@ left join core.free_windows
     on free_windows.conversation_id = enrolments.episode
     and free_windows.opens_at <= cast(:as_of as timestamptz)
 where
-    enrolments.run_id = cast(:run_id as bigint)
+    enrolments.campaign = cast(:campaign as text)
+    and enrolments.closed_at is null
+    and coalesce(enrolments.reopened_by, enrolments.run_id) = cast(:run_id as bigint)
+    and enrolments.run_id = cast(:run_id as bigint)
     and enrolments.arm = 'treated'
     and coalesce(free_windows.ends_at, '-infinity') <= cast(:as_of as timestamptz)

@@ -372,17 +372,23 @@ talks as materialized (
         on free_windows.conversation_id = zoned.episode and free_windows.opens_at <= zoned.at
     left join lateral (
         select
-            ads.ad_id, ads.bot_id, ads.status,
+            conversations.ad_id, told.status,
+            -- of an ad that no load has told of, only the conversation may know the bot
+            case when told.ad_id is null then conversations.bot_id else told.bot_id end as bot_id,
             (
                 select min(later.updated_at)
                 from core.ads as later
-                where later.ad_id = ads.ad_id and later.updated_at > zoned.at
+                where later.ad_id = conversations.ad_id and later.updated_at > zoned.at
             ) as changes_at
         from core.conversations
-        inner join core.ads on ads.ad_id = conversations.ad_id
-        where conversations.conversation_id = zoned.episode and ads.updated_at <= zoned.at
-        order by ads.updated_at desc
-        limit 1
+        left join lateral (
+            select ads.ad_id, ads.bot_id, ads.status
+            from core.ads
+            where ads.ad_id = conversations.ad_id and ads.updated_at <= zoned.at
+            order by ads.updated_at desc
+            limit 1
+        ) as told on true
+        where conversations.conversation_id = zoned.episode
     ) as ad on true
     where zoned.retargeting is not null
 ),

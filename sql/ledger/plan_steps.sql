@@ -1,11 +1,10 @@
 /*
-Every step of every open episode that is not settled, with what was decided and planned for it so far.
+Every step of the episodes looked at (open_episodes) that is not settled, with what was decided and planned for it.
 
 A step that needs no new answer (accepted, expired, holdout ...) is left out, so that the cost follows what is open.
 
 owner: engineering
 params:
-  campaign: text - the campaign
   steps: jsonb - step or sub-step, variant, seconds after the anchor, channels in order, whether it is a last resort
   variants: text[] - variants the campaign has now; who was given another one gets the first
   expires_after_seconds: double precision - how long a step may wait for a way to be sent
@@ -25,15 +24,15 @@ due as materialized (
         enrolments.anchor_at + make_interval(secs => steps.send_after_seconds) as due_at,
         greatest(enrolments.anchor_at + make_interval(secs => steps.send_after_seconds), enrolments.enrolled_at)
         + make_interval(secs => cast(:expires_after_seconds as double precision)) as expires_at
-    from campaign.enrolments
+    from open_episodes
+    inner join campaign.enrolments on enrolments.enrolment_id = open_episodes.enrolment_id
     inner join steps
         on steps.variant = case
             when enrolments.variant = any(cast(:variants as text[])) then enrolments.variant
             else (cast(:variants as text[]))[1]
         end
     where
-        enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
+        enrolments.closed_at is null
         -- When a campaign changes between one channel and all viable ones, a step that left under its other name, or
         -- was dropped for good, is settled (I1).
         and not exists (

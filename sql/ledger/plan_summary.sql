@@ -1,10 +1,8 @@
 /*
-What holds now for every step of the episodes this run knows as open, counted.
+What holds now for every step of the episodes this plan looked at (open_episodes), counted.
 
 owner: engineering
 grain: one row per step, state, reason and channel
-params:
-  campaign: text - the campaign
 returns:
   step: text - the step or sub-step
   state: text - what was decided
@@ -15,12 +13,12 @@ returns:
 */
 with decided as (
     select decisions.enrolment_id, decisions.step, decisions.state, decisions.reason, decisions.channel
-    from campaign.decisions
-    inner join campaign.enrolments on enrolments.enrolment_id = decisions.enrolment_id
-    where
-        enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
+    from open_episodes
+    inner join campaign.decisions
+        on decisions.enrolment_id = open_episodes.enrolment_id
         and decisions.superseded_at is null
+    inner join campaign.enrolments on enrolments.enrolment_id = open_episodes.enrolment_id
+    where enrolments.closed_at is null
 )
 
 select

@@ -88,13 +88,13 @@ explained as (
 -- Decisions about steps that have other names now; none, unless the campaign changed how it reaches people.
 renamed as materialized (
     select decisions.decision_id
-    from campaign.enrolments
+    from open_episodes
+    inner join campaign.enrolments on enrolments.enrolment_id = open_episodes.enrolment_id
     inner join campaign.decisions
         on decisions.enrolment_id = enrolments.enrolment_id
         and decisions.superseded_at is null
     where
-        enrolments.campaign = cast(:campaign as text)
-        and enrolments.closed_at is null
+        enrolments.closed_at is null
         and (split_part(decisions.step, '.', 1), strpos(decisions.step, '.') = 0) in (
             select current_steps.step_no, current_steps.is_sub_step from current_steps
         )

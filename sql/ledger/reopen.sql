@@ -3,6 +3,8 @@ Open again the episodes of people who had left the segment and are back in it wi
 
 owner: engineering
 grain: one row
+params:
+  run_id: bigint - the run
 returns:
   reopened: bigint - how many
 */
@@ -10,7 +12,8 @@ with reopened as (
     update campaign.enrolments
     set
         closed_at = null,
-        close_reason = null
+        close_reason = null,
+        reopened_by = cast(:run_id as bigint)
     from chosen_known
     inner join chosen on chosen.person_id = chosen_known.person_id and chosen.episode = chosen_known.episode
     where

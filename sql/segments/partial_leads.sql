@@ -10,7 +10,7 @@ owner: growth
 grain: one row per customer
 params:
   as_of: timestamptz - the moment the question is asked; messages and milestones after it have not happened yet
-  ads: text[] = null - the campaign's ads; none: every ad that has a bot at as_of
+  ads: text[] = null - the campaign's ads; none: every ad that has had a bot by as_of
   min_silence: interval = '30 minutes' - how long without a message of theirs, at least 5 minutes (less counts as 5)
   fell_silent_after: timestamptz = null - only who had been silent so long after this moment
 returns:
@@ -31,18 +31,11 @@ with asked as not materialized (
 ),
 
 ads_with_bot as (
-    -- the state of each ad at the moment asked about
-    select latest.ad_id
-    from (
-        select distinct on (ads.ad_id)
-            ads.ad_id,
-            ads.bot_id
-        from facts.ads
-        cross join asked
-        where ads.updated_at <= asked.moment
-        order by ads.ad_id, ads.updated_at desc
-    ) as latest
-    where latest.bot_id is not null
+    -- one that has lost its bot since holds what is due until it has one again, and ends nothing
+    select ads.ad_id
+    from facts.ads
+    cross join asked
+    where ads.bot_id is not null and ads.updated_at <= asked.moment
 ),
 
 silent as (

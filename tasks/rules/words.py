@@ -22,7 +22,7 @@ REASONS: Final = {
     "replied": "The customer wrote since; the step counts from their newest message",
     "reply_quiet": "Too soon after a message of the customer",
     "ad_paused": "The ad is paused",
-    "no_bot": "The ad has no bot any more",
+    "no_bot": "No bot is known of for the ad",
     "goal": "Came back before the message left",
     "stop_event": "Came back before the message left",
     "campaign_paused": "Campaign paused or not begun",

@@ -55,6 +55,9 @@ def desire(
     """
     queries = work.queries
     names = [use.name for use in campaign.platforms]
+    found = _audiences(queries, connection, campaign)
+    if not found:
+        return []
     inner_pad, outer_pad = pads(work.settings.suppression_key.get_secret_value())
     connection.execute(queries["ledger/plan_memory"]())
     connection.execute(
@@ -81,7 +84,7 @@ def desire(
             given |= {"as_of": as_of, "purpose": campaign.purpose}
         answer_into_eligible(queries, connection, use.name, **given)
     connection.execute(sa.text("analyze audience_people (person_id), eligible (person_id, channel)"))
-    for platform, audience in _audiences(queries, connection, campaign):
+    for platform, audience in found:
         where = {"platform": platform, "audience": audience, "campaign": campaign.name, "as_of": as_of}
         is_named = platform in names and audience == audience_name(campaign, platform)
         connection.execute(queries["ledger/audience_leave"](**where, is_named=is_named))

@@ -20,6 +20,8 @@ NOTED: Final = {
     "facts.milestones": "silences",
     "facts.silences": "silences",
 }
+# Notes that cover whatever can end an episode: stop events, goals, and which ids a person has.
+ENDINGS: Final = frozenset({"people", "silences"})
 
 
 def horizon(connection: sa.Connection, queries: Queries) -> datetime:
@@ -27,15 +29,19 @@ def horizon(connection: sa.Connection, queries: Queries) -> datetime:
     return connection.execute(queries["core/cycle_horizon"]()).scalar_one()
 
 
-def changed_since(
-    connection: sa.Connection, queries: Queries, relations: Collection[str], since: datetime, at_most: int = MANY
-) -> list[str] | None:
-    """Everyone of whom something in these relations changed since `since`.
+def notes_of(relations: Collection[str]) -> set[str]:
+    """The notes that cover these views; none where nobody notes changes of any."""
+    return {NOTED[relation] for relation in relations if relation in NOTED}
 
-    None when a full pass is due: more than `at_most` changed, everybody was written at once, or nobody notes it.
+
+def changed_since(
+    connection: sa.Connection, queries: Queries, notes: Collection[str], since: datetime, at_most: int = MANY
+) -> list[str] | None:
+    """Everyone of whom one of these notes says that something changed since `since`.
+
+    None when a full pass is due: more than `at_most` changed, everybody was written at once, or there is no note.
     """
     people: set[str] = set()
-    notes = {NOTED[relation] for relation in relations if relation in NOTED}
     for note in sorted(notes):
         if connection.execute(queries[f"core/{note}_filled_since"](since=since)).scalar_one():
             return None

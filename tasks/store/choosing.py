@@ -13,7 +13,7 @@ from config.campaign import LONGEST_OFFSET, Campaign
 from tasks.rules import assignment
 from tasks.rules.contract import DELTA_PARAMS
 from tasks.rules.errors import ConfigError, Problem
-from tasks.store import changes, segments
+from tasks.store import changes, runs, segments
 from tasks.store.runs import Run
 
 FULL_PASS_EVERY = timedelta(days=7)
@@ -79,14 +79,21 @@ def standing(run: Run, connection: sa.Connection) -> Standing:
 
 
 def choose(
-    run: Run, connection: sa.Connection, only: list[str] | None = None, arms_of: Campaign | None = None
+    run: Run,
+    connection: sa.Connection,
+    only: list[str] | None = None,
+    arms_of: Campaign | None = None,
+    *,
+    everybody: bool = False,
 ) -> Chosen:
     """Stage the segment, close what is over, enrol who is new; all in the caller's transaction.
 
     Takes the newly chosen since the last complete run and everyone whose facts changed since; everybody
     when the segment or its parameters changed, when it cannot say who is new, and once a week. Both enrol the same
     people. `only` looks at these customers alone and at nobody else. `arms_of` is the campaign whose arms hold, another
-    one than the run's where that is played. Raises, with nobody enrolled, SqlContractError when the segment breaks its
+    one than the run's where that is played. Episodes with nothing left to decide are asked whether they are over when
+    something about their person changed; with `everybody`, in a full pass and after the campaign's file changed, all
+    are, and the same ones end. Raises, with nobody enrolled, SqlContractError when the segment breaks its
     promise and ConfigError when an ad to retarget never had a bot (R2).
     """
     queries, campaign = run.work.queries, _campaign(run)
@@ -95,13 +102,13 @@ def choose(
         _refuse_ads_without_bot(run, connection)
     connection.execute(queries["ledger/plan_memory"]())
     connection.execute(queries["ledger/choose_create"]())
-    full, found, seen, fingerprint = False, 0, run.as_of, ""
+    seen = changes.horizon(connection, queries)
+    full, found, fingerprint = False, 0, None
     looked_at: list[str] = []
     if now.is_on:
-        seen = changes.horizon(connection, queries)
         fingerprint = _fingerprint(run)
         since = None if only else _since(run, connection, fingerprint)
-        changed = changes.changed_since(connection, queries, _relations(run), since[1]) if since else None
+        changed = changes.changed_since(connection, queries, _notes(run), since[1]) if since else None
         if only:
             _stage(run, connection, {}, only)
             looked_at = only
@@ -118,13 +125,17 @@ def choose(
     connection.execute(queries["ledger/choose_looked_at"](customer_ids=looked_at))
     # Temporary tables are never analysed by themselves, and unanalysed ones are joined row by row.
     connection.execute(sa.text("analyze chosen_ids, looked_at"))
-    closed = _close(run, connection, now, full_pass=full)
+    closed = _close(run, connection, now, full_pass=full, everybody=everybody)
     cancelled = connection.execute(queries["ledger/close_sends"](campaign=campaign.name, as_of=run.as_of)).scalar_one()
-    if not now.is_on:
+    noted = queries["ledger/choose_noted"](
+        run_id=run.run_id, full_pass=full, segment_sha256=fingerprint, changes_seen_at=seen
+    )
+    connection.execute(noted)
+    if fingerprint is None:
         return Chosen(now, closed=closed, cancelled=cancelled)
     connection.execute(queries["ledger/choose_known"](campaign=campaign.name))
     connection.execute(sa.text("analyze chosen_known (person_id, episode)"))
-    reopened = connection.execute(queries["ledger/reopen"]()).scalar_one()
+    reopened = connection.execute(queries["ledger/reopen"](run_id=run.run_id)).scalar_one()
     if campaign.retargeting:
         follows = campaign.retargeting.anchor == "latest_message"
         moved = queries["ledger/choose_anchors"](campaign=campaign.name, as_of=run.as_of, follows_replies=follows)
@@ -132,11 +143,6 @@ def choose(
     left_out = queries["ledger/choose_forgotten"](has_conversations=campaign.retargeting is not None)
     forgotten = connection.execute(left_out).scalar_one()
     rows = _enrol(run, connection, fingerprint, arms_of or campaign)
-    connection.execute(
-        queries["ledger/choose_noted"](
-            run_id=run.run_id, full_pass=full, segment_sha256=fingerprint, changes_seen_at=seen
-        )
-    )
     return Chosen(
         now,
         full_pass=full,
@@ -166,12 +172,11 @@ def _refuse_ads_without_bot(run: Run, connection: sa.Connection) -> None:
 
 def _outside(run: Run, connection: sa.Connection) -> int:
     """How many of those enrolled now no step can reach: their free window is over or never opened (R16)."""
-    retargeting = _campaign(run).retargeting
-    if retargeting is None or retargeting.after_free_window:
+    campaign = _campaign(run)
+    if campaign.retargeting is None or campaign.retargeting.after_free_window:
         return 0
-    return connection.execute(
-        run.work.queries["ledger/choose_outside"](run_id=run.run_id, as_of=run.as_of)
-    ).scalar_one()
+    asked = run.work.queries["ledger/choose_outside"](campaign=campaign.name, run_id=run.run_id, as_of=run.as_of)
+    return connection.execute(asked).scalar_one()
 
 
 def _campaign(run: Run) -> Campaign:
@@ -180,8 +185,8 @@ def _campaign(run: Run) -> Campaign:
     return run.campaign
 
 
-def _relations(run: Run) -> set[str]:
-    return segments.relations(run.work.queries[f"segments/{_campaign(run).segment}"])
+def _notes(run: Run) -> set[str]:
+    return changes.notes_of(segments.relations(run.work.queries[f"segments/{_campaign(run).segment}"]))
 
 
 def _fingerprint(run: Run) -> str:
@@ -219,10 +224,24 @@ def _stage(run: Run, connection: sa.Connection, extra: dict[str, Any], only: lis
     connection.execute(run.work.queries["ledger/choose_take"]())
 
 
-def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: bool) -> dict[str, int]:
-    campaign = _campaign(run)
+def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: bool, everybody: bool) -> dict[str, int]:
+    """End what is over among the episodes that may be, all of them where nothing says which."""
+    campaign, queries = _campaign(run), run.work.queries
+    before = None if everybody or full_pass or now.is_over else runs.before(run, connection)
+    changed = changes.changed_since(connection, queries, changes.ENDINGS, before.changes_seen_at) if before else None
+    connection.execute(queries["ledger/choose_changed"](customer_ids=changed or []))
+    connection.execute(sa.text("analyze changed_people"))
+    connection.execute(
+        queries["ledger/choose_asked"](
+            campaign=campaign.name,
+            as_of=run.as_of,
+            everybody=changed is None,
+            since_run=before.run_id if before else None,
+        )
+    )
+    connection.execute(sa.text("analyze asked_ids (customer_id, person_id)"))
     rows = connection.execute(
-        run.work.queries["ledger/close"](
+        queries["ledger/close"](
             campaign=campaign.name,
             as_of=run.as_of,
             goal_event=campaign.goal.event,

@@ -94,7 +94,7 @@ TABLES: Final[dict[str, Holder]] = {
         f"core.{name}": Holder("deleted", stays=_FACTS)
         for name in (
             "purchase_days", "purchase_days_changed", "milestones", "silences", "silences_changed", "free_windows",
-            "conversations_changed",
+            "conversations_changed", "people_changed",
         )
     },
     **{f"core.{name}": Holder("deleted", stays=_PROOF) for name in ("consents", "replaced_consents")},
@@ -105,6 +105,7 @@ TABLES: Final[dict[str, Holder]] = {
     "core.push_tokens": Holder("deleted", period="push_tokens"),
     "core.aged": Holder("nobody", harmless="entity"),
     "core.purchase_days_filled": Holder("nobody"),
+    "core.people_filled": Holder("nobody"),
     "core.milestone_rule": Holder("nobody", harmless="sha256"),
     "core.silences_filled": Holder("nobody"),
     "core.ads": Holder("nobody", harmless="ad_id campaign_name bot_id status"),

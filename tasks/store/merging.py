@@ -22,7 +22,7 @@ MANY_LINES = 50_000
 
 def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: str) -> dict[str, Any]:
     """Bring what was accepted into `core`, with all that hangs on it; gives what the load's report says of it."""
-    entity, report = ENTITIES[load.entity], {}
+    entity, report, met = ENTITIES[load.entity], {}, list[str]()
     parameters = {"as_of": load.as_of, "load_id": load.load_id}
     _settle_whose(connection, queries, load, key)
 
@@ -68,12 +68,12 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
     if load.entity in {"checkouts", "conversations"}:
         _write_inquiries(connection, queries, load)
     if load.entity in {"checkouts", "customers"}:
-        report |= _meet_guests(connection, queries, load, key)
+        report |= _meet_guests(connection, queries, load, key, met)
     if load.entity in {"messages", "customers"}:
-        report |= _meet_writers(connection, queries, load)
+        report |= _meet_writers(connection, queries, load, met)
     if tells_silences:
         silences.refresh(connection, queries)
-    _note_changed(connection, queries, load)
+    _note_changed(connection, queries, load, met)
     return report
 
 
@@ -174,8 +174,8 @@ def _remember_emails(connection: sa.Connection, queries: Queries, key: str) -> N
     connection.execute(queries["core/emails_remember"](inner_pad=inner_pad, outer_pad=outer_pad))
 
 
-def _meet_guests(connection: sa.Connection, queries: Queries, load: Load, key: str) -> dict[str, Any]:
-    """Describe guests nobody claims, derive changed contacts, and hand claimed guests over with their history."""
+def _meet_guests(connection: sa.Connection, queries: Queries, load: Load, key: str, met: list[str]) -> dict[str, Any]:
+    """Describe guests nobody claims, derive changed contacts, and hand over the history of claimed ones (`met`)."""
     connection.execute(sa.text("drop table if exists pg_temp.described_customers"))
     connection.execute(sa.text("create temporary table described_customers (customer_id text not null) on commit drop"))
     if load.entity == "checkouts":
@@ -191,6 +191,7 @@ def _meet_guests(connection: sa.Connection, queries: Queries, load: Load, key: s
     claimed = list(connection.execute(queries["core/guests_claimed"](as_of=load.as_of)).scalars())
     if claimed:
         connection.execute(queries["core/guests_moved"](guests=claimed))
+    met += claimed
     return {"contacts_derived": derived, "guests_merged": len(claimed)}
 
 
@@ -207,20 +208,27 @@ def _write_inquiries_of(connection: sa.Connection, queries: Queries, load: Load,
     connection.execute(queries[f"core/inquiry_{what}"](days=days, load_id=load.load_id))
 
 
-def _meet_writers(connection: sa.Connection, queries: Queries, load: Load) -> dict[str, Any]:
-    """Messages that tell their writer make conversations, and customers may turn out to be who wrote."""
+def _meet_writers(connection: sa.Connection, queries: Queries, load: Load, met: list[str]) -> dict[str, Any]:
+    """Messages that tell their writer make conversations, and customers may turn out to be who wrote (`met`)."""
     meet = writers.of_messages if load.entity == "messages" else writers.of_customers
     report = meet(connection, queries, load)
+    met += writers.linked(connection)
     _write_inquiries_of(connection, queries, load, "conversations")
     return report
 
 
-def _note_changed(connection: sa.Connection, queries: Queries, load: Load) -> None:
-    """Remember the conversations whose milestones this load may change (tasks/store/milestones.py)."""
+def _note_changed(connection: sa.Connection, queries: Queries, load: Load, met: list[str]) -> None:
+    """Remember whose episodes this load may end, and whose milestones it may change (tasks/store/milestones.py).
+
+    People are noted last and in one statement each, so that two loads never wait for each other.
+    """
     if load.entity in {"conversations", "messages", "customers"}:
         connection.execute(queries["core/milestones_of_load"]())
     if load.entity in {"purchases", "events"}:
         connection.execute(queries["core/milestones_of_people"]())
+        connection.execute(queries["core/people_filled" if load.lines_in >= MANY_LINES else "core/people_noted"]())
+    if met:
+        connection.execute(queries["core/people_met"](ids=met))
 
 
 def _has_rows(connection: sa.Connection, entity: str) -> bool:

@@ -14,6 +14,7 @@ from config.providers import OUTBOX
 from tasks.rules import assignment
 from tasks.rules.content import Version
 from tasks.rules.keyed import pads
+from tasks.store import runs
 from tasks.store.queries import Queries
 from tasks.store.runs import Run
 
@@ -35,7 +36,7 @@ class Planned:
 
     @property
     def states(self) -> dict[str, int]:
-        """People per state, over all steps of open episodes."""
+        """People per state, over all steps of the episodes looked at."""
         sums: dict[str, int] = {}
         for row in self.rows:
             sums[row["state"]] = sums.get(row["state"], 0) + row["people"]
@@ -96,13 +97,19 @@ def variant_names(campaign: Campaign) -> list[str]:
 
 
 def plan(
-    run: Run, connection: sa.Connection, versions: Sequence[Version], providers: Mapping[str, str] | None = None
+    run: Run,
+    connection: sa.Connection,
+    versions: Sequence[Version],
+    providers: Mapping[str, str] | None = None,
+    *,
+    everybody: bool = False,
 ) -> Planned:
     """Decide every open step anew and keep the intents in step with it, in the caller's transaction.
 
     `versions` say which words each message is made of (Templates.versions), `providers` who delivers a channel (the
-    outbox all others). Safe to repeat: with the same input nothing is written, and an intent that a crash left out
-    is made.
+    outbox all others). Episodes with nothing left to decide are looked at with `everybody`, after the campaign's file
+    changed, and in a full pass; the decisions are the same. Safe to repeat: with the same input nothing is written, and
+    an intent that a crash left out is made.
     """
     campaign, queries = run.campaign, run.work.queries
     if campaign is None:
@@ -110,9 +117,17 @@ def plan(
     connection.execute(queries["ledger/plan_memory"]())
     connection.execute(queries["ledger/plan_lock"](campaign=campaign.name))
     steps = [vars(way) for way in ways(campaign)]
+    before = runs.before(run, connection)
+    connection.execute(
+        queries["ledger/plan_open"](
+            campaign=campaign.name,
+            everybody=everybody or before is None,
+            after_run=before.run_id if before else None,
+        )
+    )
+    connection.execute(sa.text("analyze open_episodes"))
     connection.execute(
         queries["ledger/plan_steps"](
-            campaign=campaign.name,
             steps=steps,
             variants=variant_names(campaign),
             expires_after_seconds=campaign.expires_after.total_seconds(),
@@ -144,7 +159,7 @@ def plan(
         )
     ).scalar_one()
     withdrawn = connection.execute(queries["ledger/plan_withdraw"](as_of=run.as_of)).scalar_one()
-    rows = connection.execute(queries["ledger/plan_summary"](campaign=campaign.name)).mappings()
+    rows = connection.execute(queries["ledger/plan_summary"]()).mappings()
     return Planned(tuple(dict(row) for row in rows), written, withdrawn)
 
 

@@ -89,7 +89,7 @@ def _ad(campaign: str, name: str, known: Any) -> Need:
     """Retargeting needs an ad with a bot (R2); one that no load has told of may be mistyped."""
     need = f"ad: {name}"
     if known is None:
-        return Need(campaign, need, "warning", "not loaded yet, or mistyped: nobody comes from it")
+        return Need(campaign, need, "warning", "not loaded yet, or mistyped: waits until a bot is known")
     if not known.has_bot:
         return Need(campaign, need, "no", "has no bot: link one to the ad, or take it out of `ads`")
     return Need(campaign, need, "yes", f"{known.status}, with a bot")

@@ -86,6 +86,19 @@ def is_late(work: Workspace, flow: str, campaign: Campaign, at: datetime) -> boo
     return latest is not None and at < latest
 
 
+def before(run: Run, connection: sa.Connection) -> sa.Row[Any] | None:
+    """The last completed run of the same campaign: its run_id and changes_seen_at.
+
+    None when everybody is to be looked at again: there is none, the campaign's file has changed since, or this run
+    makes a full pass.
+    """
+    if run.campaign is None:
+        raise TypeError("only runs of one campaign follow each other")
+    asked = run.work.queries["ledger/run_before"](campaign=run.campaign.name, run_id=run.run_id)
+    last = connection.execute(asked).one_or_none()
+    return last if last is not None and last.config_sha256 == run.config_sha256 else None
+
+
 @contextlib.contextmanager
 def rehearse(work: Workspace, campaign: Campaign, as_of: datetime | None) -> Iterator[tuple[Run, sa.Connection]]:
     """A run that leaves nothing behind: everything in one transaction, rolled back at the end.

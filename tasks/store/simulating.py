@@ -20,8 +20,8 @@ from tasks.store.workspace import Workspace
 
 # Made by choosing and planning for one transaction each; here all of them share one.
 _TEMPORARY = (
-    "chosen", "chosen_ids", "chosen_known", "looked_at", "open_steps", "people", "people_ids", "ways", "eligible",
-    "offers", "verdicts",
+    "chosen", "chosen_ids", "chosen_known", "looked_at", "changed_people", "asked_ids", "open_episodes", "open_steps",
+    "people", "people_ids", "ways", "eligible", "offers", "verdicts",
 )  # fmt: skip
 # A name of its own, so that what the campaign really did is not in the way; no folder can be called so.
 _PREFIX = "~"

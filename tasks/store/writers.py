@@ -71,6 +71,12 @@ def _settle(connection: sa.Connection, queries: Queries, load: Load) -> dict[str
     return {name: count for name, count in told.items() if count}
 
 
+def linked(connection: sa.Connection) -> list[str]:
+    """Ids of WhatsApp that `of_messages` or `of_customers` found to be somebody else than before."""
+    linked_writers = sa.table("linked_writers", sa.column("writer_id"))
+    return list(connection.execute(sa.select(linked_writers.c.writer_id)).scalars())
+
+
 def of_lines(connection: sa.Connection, queries: Queries, load: Load) -> None:
     """After events, purchases or conversations were merged: those under an id of WhatsApp are the customer's."""
     make_tables(connection)

@@ -71,6 +71,12 @@ class Leads:
                 {"ad_id": ad, "updated_at": at, "campaign_name": "Spring", "bot_id": bot, "status": status,
                  "load_id": 1}
             ])  # fmt: skip
+            connection.execute(  # as core/ads_noted notes them
+                sa.text("insert into core.silences_changed (customer_id) select distinct customer_id"
+                        " from core.conversations where ad_id = :ad on conflict (customer_id) do update"
+                        " set changed_at = excluded.changed_at"),
+                {"ad": ad},
+            )  # fmt: skip
 
     def run(self, *times: datetime) -> None:
         """Choose and plan, then hand over what is due, at each moment."""
@@ -461,15 +467,41 @@ def test_the_checkbox_writes_on_while_the_ad_is_paused(leads: Callable[..., Lead
     assert world.sent() == [("1", SIX + 12 * HOUR)]  # R8
 
 
-def test_an_ad_that_loses_its_bot_holds_whatever_the_checkbox_says(leads: Callable[..., Leads]) -> None:
-    world = leads(("12h",), when_ad_paused=True)
+@pytest.mark.parametrize("ads", [[], ["ad1"]], ids=["no ads named", "the ad named"])
+def test_an_ad_that_loses_its_bot_holds_whatever_the_checkbox_says(leads: Callable[..., Leads], ads: list[str]) -> None:
+    world = leads(("12h",), fields={"ads": ads}, when_ad_paused=True)
     world.lead("ann", "v1")
     world.run(SIX + HOUR)
     world.ad("active", SIX + 2 * HOUR, bot=None)
 
-    world.stage.dispatch(SIX + 13 * HOUR)
-
+    world.run(SIX + 3 * HOUR, SIX + 13 * HOUR)
+    assert world.closed() == {"v1": None}
     assert world.ends() == {"1": ("planned", "no_bot")}  # R2
+
+    world.ad("active", SIX + 14 * HOUR, bot="another")
+    world.run(SIX + 15 * HOUR)
+    assert world.sent() == [("1", SIX + 14 * HOUR)]
+
+
+def test_an_ad_that_no_load_has_told_of_holds_until_its_bot_is_known(leads: Callable[..., Leads]) -> None:
+    world = leads(("12h",), fields={"ads": ["ad1", "new"]})
+    world.lead("ann", "v1", ad="new")
+    world.run(SIX + HOUR, SIX + 13 * HOUR)
+    assert world.ends() == {"1": ("planned", "no_bot")}  # R2
+
+    world.ad("active", SIX + 14 * HOUR, ad="new")
+    world.run(SIX + 15 * HOUR)
+    assert world.sent() == [("1", SIX + 14 * HOUR)]
+
+
+def test_a_bot_that_only_the_conversation_tells_of_is_one(leads: Callable[..., Leads]) -> None:
+    world = leads(("12h",), fields={"ads": ["ad1", "new"]})
+    world.lead("ann", "v1", ad="new")
+    world.stage.run_sql("update core.conversations set bot_id = 'bot'")
+
+    world.run(SIX + HOUR, SIX + 13 * HOUR)
+
+    assert world.sent() == [("1", SIX + 12 * HOUR)]
 
 
 def test_an_ad_that_never_had_a_bot_is_an_error_of_the_file(leads: Callable[..., Leads]) -> None:

@@ -24,7 +24,7 @@ days = sa.table(
     *map(sa.column, ("customer_id", "day", "number", "next_day", "expected_on", "xmin")),
     schema="core",
 )
-DAYS = {"facts.purchase_days"}
+DAYS = {"cycle"}
 NEW_YEAR = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 

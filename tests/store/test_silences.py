@@ -273,4 +273,4 @@ def _marked(database: OneTransaction) -> datetime:
 
 def _changed(database: OneTransaction, queries: Queries, since: datetime) -> list[str] | None:
     with database.transaction() as connection:
-        return changes.changed_since(connection, queries, {"facts.silences"}, since)
+        return changes.changed_since(connection, queries, {"silences"}, since)
