@@ -23,15 +23,15 @@ def members(run: Run) -> Chosen:
             say(f"{name} is held by the data gate: what is planned waits")
         if chosen.outside_free_window:
             say(
-                f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window and will not be "
-                "written to; `after_free_window: true` writes to them at WhatsApp's price"
+                f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window when a step is "
+                "due and will not be written to; `after_free_window: true` writes to them at WhatsApp's price"
             )
     else:
         say(f"{name} is {chosen.standing.why}: nobody new, {closed:,} episodes over")
     rows = [
         {"what": "found in the segment", "people": chosen.found},
         *(
-            [{"what": "of them outside the free window", "people": chosen.outside_free_window}]
+            [{"what": "of them outside the free window when due", "people": chosen.outside_free_window}]
             if chosen.outside_free_window
             else []
         ),

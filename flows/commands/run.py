@@ -141,6 +141,8 @@ def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append({"what": "found", "people": chosen["found"]})
         rows.append({"what": "enrol", "reason": "treated", "people": chosen["enrolled"] - chosen["holdout"]})
         rows.append({"what": "enrol", "reason": "holdout", "people": chosen["holdout"]})
+        if outside := chosen.get("outside_free_window"):
+            rows.append({"what": "exclude", "reason": "outside_free_window", "people": outside})
         rows += [{"what": "close", "reason": why, "people": n} for why, n in sorted(chosen["closed"].items())]
     planned = counts.get("plan", {})
     rows += [{"what": "message", "channel": way, "people": n} for way, n in sorted(planned.get("planned", {}).items())]
