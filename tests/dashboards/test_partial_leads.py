@@ -72,7 +72,7 @@ def tables(page: AppTest) -> dict[str, dict[str, list[Any]]]:
 def charts(page: AppTest) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """Every chart as the browser gets it: what each mark is drawn from, and what hovering over it tells."""
     found = []
-    for element in page.get("arrow_vega_lite_chart"):
+    for element in page.get("vega_lite_chart"):
         chart = json.loads(element.proto.spec)
         (sent,) = element.proto.datasets
         with pa.ipc.open_stream(sent.data.data) as stream:

@@ -37,8 +37,8 @@ def leads(make_stage: Callable[..., Stage]) -> Callable[..., Leads]:
 
 
 def call(world: Leads, customer: str, *words: str, until: datetime = SIX + 15 * HOUR) -> Result:
-    asked = ["back", "--customer", customer, "--from", SIX.isoformat(), "--to", until.isoformat(), *words]
-    return CliRunner().invoke(cli, asked, obj={"workspace": world.stage.work}, env={"COLUMNS": "200"})
+    asked = ["back", "--customer", customer, "--from", SIX.isoformat(), "--to", until.isoformat(), "--every", "1h"]
+    return CliRunner().invoke(cli, [*asked, *words], obj={"workspace": world.stage.work}, env={"COLUMNS": "200"})
 
 
 def ask(world: Leads, customer: str, until: datetime = SIX + 15 * HOUR) -> dict[str, Any]:
@@ -60,16 +60,16 @@ def test_a_script_gets_moments_codes_and_what_was_asked(leads: Callable[..., Lea
 
     assert answer["arguments"] == {
         "campaign": "back", "customer": "ann", "person": "ann", "from": "2026-04-01T06:00:00Z",
-        "to": "2026-04-01T21:00:00Z", "every": "15m",
+        "to": "2026-04-01T21:00:00Z", "every": "1h",
     }  # fmt: skip
     assert lines(answer) == [
         ("2026-04-01T06:00:00Z", "customer wrote", None, None),
         ("2026-04-01T06:00:00Z", "milestone lead", None, None),
         ("2026-04-01T06:01:00Z", "bot wrote", None, None),
         ("2026-04-01T06:01:00Z", "free window opens", None, None),
-        ("2026-04-01T06:30:00Z", "enrolled, treated", None, None),
-        ("2026-04-01T06:30:00Z", "planned", "1", None),
-        ("2026-04-01T06:30:00Z", "planned", "2", None),
+        ("2026-04-01T07:00:00Z", "enrolled, treated", None, None),
+        ("2026-04-01T07:00:00Z", "planned", "1", None),
+        ("2026-04-01T07:00:00Z", "planned", "2", None),
         ("2026-04-01T18:00:00Z", "accepted", "1", None),
         ("2026-04-01T19:00:00Z", "ad paused", None, None),
         ("2026-04-01T20:00:00Z", "planned", "2", "ad_paused"),
