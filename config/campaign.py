@@ -36,6 +36,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 MAX_STEPS = 3
 LONGEST_OFFSET = timedelta(hours=72)
+# Gmail and Yahoo take no bulk mail of a sender whose complaints reach this share (C8, C10).
+MOST_COMPLAINTS = 0.003
 _DURATION = re.compile(r"^\s*(\d+)\s*(m|min|h|d)\s*$")
 _UNIT = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -211,9 +213,28 @@ class Voucher(_Part):
 class PauseWhen(_Part):
     """When a campaign switches itself off, until somebody resumes it (P18, C10)."""
 
-    errors: float = Field(0.2, gt=0, le=1, description="share of a run's messages that was refused or lost")
-    at_least: int = Field(50, ge=1, description="but not before so many messages of the run were handed over")
-    complaints: float = Field(0.002, gt=0, le=1, description="share of the last 1,000 delivered emails that complained")
+    errors: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="share of a run's messages that was refused or lost, or of the newest ones that failed as reported",
+    )
+    at_least: int = Field(50, ge=1, description="but not before so many messages were handed over")
+    complaints: float = Field(
+        0.002,
+        gt=0,
+        description="share of the last 1,000 or more delivered emails that was called spam; at most 0.003, since from "
+        "0.3 % on mailbox providers turn everything away that the sender writes",
+        json_schema_extra={"maximum": MOST_COMPLAINTS},
+    )
+
+    @field_validator("complaints")
+    @classmethod
+    def _below_the_hard_stop(cls, share: float) -> float:
+        if share > MOST_COMPLAINTS:
+            message = f"must be at most {MOST_COMPLAINTS} (0.3 %): from there on mailbox providers turn a sender away"
+            raise ValueError(message)
+        return share
 
 
 class Variant(_Part):
@@ -437,6 +458,23 @@ class Campaign(_Part):
         if message.template is None:
             return "service"
         return message.template.category or ("utility" if self.purpose == "transactional" else "marketing")
+
+    @property
+    def looks_back(self) -> timedelta:
+        """How long ago what the ledger says may still count for this campaign: its caps, stays in its audiences."""
+        return max([timedelta(days=self.audience_max_days), *(cap.per for cap in self.caps)])
+
+    def steps_in_own_words(self) -> list[int]:
+        """Steps (counted from 1) with a WhatsApp message that has no template, of some variant or of everyone."""
+        variants = [arm.name for arm in self.variants] or [""]  # a name no variant has: the step's own
+        return [
+            number
+            for number in range(1, len(self.steps) + 1)
+            if any(
+                (message := self.messages_for(number, variant).get("whatsapp")) and message.template is None
+                for variant in variants
+            )
+        ]
 
     def zone(self, business_zone: str) -> str:
         """The campaign's time zone."""

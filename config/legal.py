@@ -1,4 +1,4 @@
-"""The table of legal sending hours: `legal_windows.yaml`, data with a source for every entry."""
+"""Legal sending hours and how long implied consent counts: `legal_windows.yaml`, data with a source for each entry."""
 
 from __future__ import annotations
 
@@ -67,12 +67,36 @@ class Area(Rule):
         return self.area.partition("-")[0]
 
 
+class ImpliedConsent(_Part):
+    """How long consent that was not expressed counts in a country, by whose word."""
+
+    area: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166: CA")
+    source: str = Field(min_length=10, description="where this was read")
+    dated: date = Field(description="when it was read")
+    purposes: tuple[Purpose, ...] = Field(("marketing", "retargeting"), min_length=1, description="purposes it binds")
+    soft_opt_in: int | None = Field(None, ge=1, le=120, description="months from the last paid purchase")
+    inquiry: int | None = Field(None, ge=1, le=120, description="months from the inquiry")
+
+
+# A table of somebody's own that says nothing of implied consent does not mean that there is no such law.
+CANADA = ImpliedConsent(
+    area="CA",
+    source="Canada's anti-spam law (CASL), S.C. 2010, c. 23, s. 10(9) and 10(10), as the CRTC's guide tells it",
+    dated=date(2026, 11, 21),
+    soft_opt_in=24,
+    inquiry=6,
+)
+
+
 class LegalWindows(_Part):
     """Every rule we know of, and the one for places we know nothing about."""
 
     checked: date = Field(description="when somebody last went through all of it")
     default: Rule = Field(description="for every place without an entry of its own")
     areas: tuple[Area, ...] = Field((), description="countries and regions")
+    implied_consents: tuple[ImpliedConsent, ...] = Field(
+        (CANADA,), description="countries where consent that was not expressed ends by itself"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> LegalWindows:
@@ -87,6 +111,10 @@ class LegalWindows(_Part):
                 entry.country not in countries
                 or entry.area.removeprefix(f"{entry.country}-") not in countries[entry.country].regions
             )
+        ]
+        implied = [rule.area for rule in self.implied_consents]
+        faults += [
+            f"implied_consents: {area} appears twice" for area in sorted({a for a in implied if implied.count(a) > 1})
         ]
         faults += [f"{entry.area}: a region has no regions" for entry in self.areas
                    if entry.regions and entry.area not in countries]  # fmt: skip

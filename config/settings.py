@@ -19,6 +19,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -55,6 +56,10 @@ class Sender(BaseModel):
     )
 
 
+# Longer than the longest window that the evaluation follows.
+LEAST_LEDGER = 400
+
+
 class Retention(BaseModel):
     """How many days each kind of record is kept; null keeps it for good. What something open needs stays longer."""
 
@@ -67,10 +72,30 @@ class Retention(BaseModel):
     visits: int | None = Field(400, ge=1, description="page views")
     messages: int | None = Field(365, ge=1, description="texts of messages; that there was a message stays")
     provider_events: int | None = Field(400, ge=30, description="what providers reported")
-    attempts: int | None = Field(730, ge=30, description="single attempts to deliver; the ledger of messages stays")
+    attempts: int | None = Field(730, ge=30, description="single attempts to deliver")
     replies: int | None = Field(365, ge=1, description="what people wrote back")
     inbox: int | None = Field(30, ge=1, description="messages of the app's inbox, counted from their end")
     outbox: int | None = Field(90, ge=1, description="messages of the outbox")
+    push_tokens: int | None = Field(
+        400, ge=1, description="addresses of devices that are no longer active; that there was a device stays"
+    )
+    events: int | None = Field(
+        1095,
+        ge=1,
+        description="events; those of people with a conversation stay, since milestones are made of them",
+    )
+    ledger: int | None = Field(
+        1095,
+        ge=LEAST_LEDGER,
+        description="occasions that are over: enrolments, decisions, messages, outcomes, ended stays in ad audiences",
+    )
+
+    @model_validator(mode="after")
+    def _events_outlive_the_ledger(self) -> Retention:
+        if self.events is not None and (self.ledger is None or self.events < self.ledger):
+            message = "events: must be kept as long as the ledger, whose figures count them"
+            raise ValueError(message)
+        return self
 
 
 class Pipeline(BaseModel):
@@ -91,7 +116,7 @@ class Pipeline(BaseModel):
     )
     legal_windows: Path | None = Field(
         None,
-        description="your own table of legal sending hours, relative to this file; default: ours",
+        description="your own table of legal sending hours and implied consent, relative to this file; default: ours",
     )
     whatsapp_prices: Path | None = Field(
         None,

@@ -26,6 +26,11 @@ def members(run: Run) -> Chosen:
                 f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window when a step is "
                 "due and will not be written to; `after_free_window: true` writes to them at WhatsApp's price"
             )
+        if chosen.forgotten:
+            say(
+                f"{name}: {chosen.forgotten:,} were not enrolled: what they are found for began before what the ledger "
+                "remembers (`retention: {ledger: ...}`), so nobody could tell whether they were written to about it"
+            )
     else:
         say(f"{name} is {chosen.standing.why}: nobody new, {closed:,} episodes over")
     rows = [
@@ -35,6 +40,7 @@ def members(run: Run) -> Chosen:
             if chosen.outside_free_window
             else []
         ),
+        *([{"what": "not enrolled: older than the ledger", "people": chosen.forgotten}] if chosen.forgotten else []),
         *({"what": f"newly enrolled, {arm}", "people": people} for arm, people in sorted(chosen.enrolled.items())),
         *({"what": f"episode over: {reason}", "people": people} for reason, people in sorted(chosen.closed.items())),
     ]

@@ -6,7 +6,7 @@ from config.campaign import Campaign
 from tasks.channels import factory
 from tasks.rules.content import Templates, segment_variables
 from tasks.step import say, show_table, step
-from tasks.store import planning, prices
+from tasks.store import legal, planning, prices
 from tasks.store.planning import Planned
 from tasks.store.runs import Run
 from tasks.store.segments import FIRST_COLUMNS
@@ -21,6 +21,7 @@ def messages(run: Run) -> Planned:
     versions = templates(run.work, run.campaign).versions()
     providers = factory.providers(run.work, run.mode)
     with run.work.database.transaction() as connection:  # of its own, or a long plan would keep others waiting for it
+        legal.refresh(run.work, connection)
         prices.refresh(run.work, connection)
     planned = run.work.database.repeated(lambda connection: planning.plan(run, connection, versions, providers))
     run.counts["plan"] = planned.counts()

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from config.campaign import Campaign
 from config.providers import OUTBOX
@@ -21,9 +21,6 @@ from tasks.step import say, show_table, step
 from tasks.store import legal, mode, prices, replies
 from tasks.store.ledger import Clock, Ledger, Limits
 from tasks.store.workspace import Workspace
-
-# Decisions and leases use the database's clock only; a machine this far off is not trusted with messages (R8).
-MOST_SKEW = timedelta(seconds=60)
 
 
 @step(name="send due messages", tags=("send",))
@@ -42,8 +39,8 @@ def due(
     Live, the database's clock decides and `as_of` says nothing. In a simulated database every row leaves at its own
     due or not_before moment up to `as_of`, as dispatches in between would have sent it. `watch` is called with the
     name of each point passed: claiming, claimed, calling, answered, recorded. Raises DatabaseError when this
-    machine's `wall_clock` (seconds since 1970) and the database's are too far apart, and Misconfigured, after
-    everything else was handed over, when a provider does not know us.
+    machine's `wall_clock` (seconds since 1970) and the database's are further apart than `limits` allow, and
+    Misconfigured, after everything else was handed over, when a provider does not know us.
     """
     at = mode.clock(work, as_of) if as_of is None else as_of
     with work.database.transaction() as connection:
@@ -56,10 +53,11 @@ def due(
             key=work.settings.suppression_key.get_secret_value(),
             revoke_all=work.settings.pipeline.revoke_all,
         )
-    if abs(work.database.now().timestamp() - wall_clock()) > MOST_SKEW.total_seconds():
+    most_skew = limits.most_skew.total_seconds()
+    if abs(work.database.now().timestamp() - wall_clock()) > most_skew:
         raise DatabaseError(
-            f"this machine's clock and the database's are more than {MOST_SKEW.total_seconds():.0f} s apart: nothing "
-            "was claimed; put the clocks right and dispatch again"
+            f"this machine's clock and the database's are more than {most_skew:g} s apart: nothing was claimed; put "
+            "the clocks right and dispatch again"
         )
     clock = Clock(at if stored == "simulated" else None)
     sent = Sent()
@@ -81,9 +79,12 @@ def due(
             for sender in senders.values():
                 stack.callback(sender.close)
         dispatch = Dispatch(work, ledger, templates, senders, providers, clock, limits, watch, stop, sent)
+        sent.most_in_doubt = dispatch.most_in_doubt
+        whose = f"dispatch {campaign or 'of all campaigns'}"
+        # Before the first claim: who wants to know is who finds a worker that was killed (I3).
+        say(f"{whose}: no more than {sent.most_in_doubt:,} can be in doubt when this worker dies")
         dispatch.until_nothing_is_due(campaign)
-    said = f"dispatch {campaign or 'of all campaigns'}: {sent.in_words}"
-    say(f"{said} (no more than {sent.most_in_doubt:,} can be in doubt when this worker dies)")
+    say(f"{whose}: {sent.in_words}")
     if pace := dispatch.rates_in_words:
         say(f"called {pace}")
     show_table("dispatch", [{"what": name, "messages": count} for name, count in sorted(sent.counts.items())],

@@ -70,17 +70,20 @@ class World:
         episode: str | None = None,
     ) -> dict[str, Any]:
         """An enrolment; give another episode to enrol the same person again."""
-        known = any(
-            row["campaign"] == campaign and row["customer_id"] == customer_id and row["experiment_version"] == version
-            for row in self.enrolments
-        )
         row = {
             "enrolment_id": len(self.enrolments) + 1, "campaign": campaign, "customer_id": customer_id,
             "episode": episode or at.isoformat(), "anchor_at": at, "enrolled_at": at, "run_id": 1,
             "experiment_version": version, "arm": arm, "variant": variant, "assigned_u": 0.5, "variant_u": 0.5,
-            "first_in_experiment": not known, "segment_sha256": "s", "config_sha256": "c",
+            "first_in_experiment": True, "segment_sha256": "s", "config_sha256": "c",
         }  # fmt: skip
         self.enrolments.append(row)
+        of_one = [
+            one for one in self.enrolments
+            if (one["campaign"], one["customer_id"], one["experiment_version"]) == (campaign, customer_id, version)
+        ]  # fmt: skip
+        first = min(of_one, key=lambda one: (one["enrolled_at"], one["enrolment_id"]))
+        for one in of_one:
+            one["first_in_experiment"] = one is first
         return row
 
     def send(

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from config.settings import CHECKOUT
+from config.settings import CHECKOUT, Retention
 from flows.__main__ import app
 from tasks import erase, measure, sync
 from tasks.platforms import identity
@@ -28,6 +28,7 @@ from tasks.rules.contact import guest_id
 from tasks.rules.errors import ConfigError
 from tasks.rules.keyed import keyed_hash
 from tasks.store import erasure, gate, runs
+from tasks.store.erasure import Holder
 from tasks.store.workspace import Workspace
 from tests.evaluation_world import START, World, insert, random_world, write_campaign
 from tests.store import landing
@@ -698,21 +699,30 @@ def catalog(work: Workspace) -> dict[str, set[str]]:
     return known
 
 
-def unnamed(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
+def unnamed(found: Mapping[str, set[str]], registry: Mapping[str, Holder] = erasure.TABLES) -> dict[str, set[str]]:
     """What nobody has thought about."""
     missing = {}
     for name, columns in found.items():
         if name.startswith("evaluation."):
             left = columns - erasure.AGGREGATED
-        elif name not in erasure.TABLES:
+        elif name not in registry:
             left = {"the whole table"}
-        elif erasure.TABLES[name].how in ("deleted", "blanked"):
+        elif not is_ended(registry[name]):
+            left = {"how long it is kept"}
+        elif registry[name].how in ("deleted", "blanked"):
             left = set()
         else:
-            left = columns - erasure.TABLES[name].columns
+            left = columns - registry[name].columns
         if left:
             missing[name] = left
     return missing
+
+
+def is_ended(holder: Holder) -> bool:
+    """Whether somebody has said how long a table that can hold a person is kept, and said it once."""
+    if holder.how == "nobody":
+        return True
+    return holder.period in Retention.model_fields if holder.period else len(holder.stays.split()) > 3
 
 
 def test_every_table_and_column_that_could_hold_a_person_is_named(work: Workspace):
@@ -726,6 +736,20 @@ def test_a_new_table_and_a_new_column_are_noticed(work: Workspace):
         connection.execute(sa.text("alter table campaign.runs add column asked_by text"))
 
     assert unnamed(catalog(work)) == {"campaign.friends": {"the whole table"}, "campaign.runs": {"asked_by"}}
+
+
+@pytest.mark.parametrize("holder", [Holder("deleted"), Holder("deleted", period="years"), Holder("deleted", stays="")])
+def test_a_table_without_a_period_is_noticed(work: Workspace, holder: Holder):
+    registry = {**erasure.TABLES, "core.visits": holder}
+
+    assert unnamed(catalog(work), registry) == {"core.visits": {"how long it is kept"}}
+
+
+def test_every_period_ends_some_table_and_none_has_both_a_period_and_a_reason_to_stay():
+    holders = erasure.TABLES.values()
+
+    assert {holder.period for holder in holders} - {""} == set(Retention.model_fields)
+    assert [name for name, holder in erasure.TABLES.items() if holder.period and holder.stays] == []
 
 
 def test_columns_that_the_registry_names_exist(work: Workspace):

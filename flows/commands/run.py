@@ -84,10 +84,11 @@ def plan(context: typer.Context, campaign: Name, as_of: AsOf = None, json: Json 
 def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, json: bool, all_rows: bool) -> None:
     from tasks.channels import factory
     from tasks.plan import templates
-    from tasks.store import audiences, choosing, planning, prices, runs
+    from tasks.store import audiences, choosing, legal, planning, prices, runs
 
     versions = templates(work, campaign).versions()
     with runs.rehearse(work, campaign, as_of) as (rehearsal, connection):
+        legal.refresh(work, connection)
         prices.refresh(work, connection)
         chosen = choosing.choose(rehearsal, connection)
         planned = planning.plan(rehearsal, connection, versions, factory.providers(work, rehearsal.mode))
@@ -125,6 +126,7 @@ def _cost(row: Cost) -> dict[str, Any]:
         "charged": "billable, at an example price" if row.is_example else "billable",
         "no_price": f"billable, no price: {row.country or 'country not known'}",
         "outside_free_window": "not sent: outside the free window",
+        "needs_template": "not sent on WhatsApp: no template, and silent for a day by then",
     }[row.standing]
     return {
         "what": "cost", "step": row.step, "channel": "whatsapp", "reason": why, "people": row.people,
@@ -143,6 +145,8 @@ def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append({"what": "enrol", "reason": "holdout", "people": chosen["holdout"]})
         if outside := chosen.get("outside_free_window"):
             rows.append({"what": "exclude", "reason": "outside_free_window", "people": outside})
+        if chosen.get("forgotten"):
+            rows.append({"what": "not enrolled", "reason": "older than the ledger", "people": chosen["forgotten"]})
         rows += [{"what": "close", "reason": why, "people": n} for why, n in sorted(chosen["closed"].items())]
     planned = counts.get("plan", {})
     rows += [{"what": "message", "channel": way, "people": n} for way, n in sorted(planned.get("planned", {}).items())]

@@ -80,11 +80,11 @@ select
     array(select first_name || E'\n' || last_name from names where first_name <> '' and last_name <> '') as names,
     array(
         select endpoint from core.push_tokens
-        where customer_id = any(cast(:ids as text[])) and platform <> 'webpush'
+        where customer_id = any(cast(:ids as text[])) and platform <> 'webpush' and endpoint is not null
     ) as app_endpoints,
     array(
         select endpoint from core.push_tokens
-        where customer_id = any(cast(:ids as text[])) and platform = 'webpush'
+        where customer_id = any(cast(:ids as text[])) and platform = 'webpush' and endpoint is not null
     ) as web_endpoints,
     array(
         select conversation_id from core.conversations where customer_id = any(cast(:ids as text[]))

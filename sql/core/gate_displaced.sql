@@ -15,7 +15,7 @@ with displaced as (
             - cast('{key,stamp,content,load_id,cancelled_by,guest_id,is_bare,contact_derived_at}' as text [])
             - cast('{email_canonical,email_reason,phone_e164,phone_reason,time_zones}' as text [])
             - cast('{legal_areas,phone_country}' as text [])
-            - cast('{keywords,is_derived,known_at,came_as,text_hmac}' as text [])
+            - cast('{keywords,is_derived,known_at,came_as,text_hmac,endpoint_hmac}' as text [])
             -- found by us, and found again
             - case when to_jsonb(stored) ->> 'writer_id' is not null then 'conversation_id' else '' end
             -- as it came

@@ -30,6 +30,7 @@ on conflict (token_id) do update
 set
     customer_id = excluded.customer_id,
     endpoint = excluded.endpoint,
+    endpoint_hmac = case when excluded.endpoint is null then push_tokens.endpoint_hmac end,
     platform = excluded.platform,
     active = excluded.active,
     updated_at = excluded.updated_at,

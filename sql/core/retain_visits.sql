@@ -1,5 +1,6 @@
 /*
-Delete page views whose period is over; those of people in an open episode stay.
+Delete page views whose period is over; those of people in an open episode stay. A line of one that was deleted brings
+nothing back (core/visits_aged).
 
 owner: engineering
 grain: one row
@@ -9,7 +10,7 @@ params:
 returns:
   deleted: bigint - how many
 */
-with old as (
+with old as materialized (
     select visits.visit_id
     from core.visits
     where
@@ -21,6 +22,13 @@ with old as (
             where visits.customer_id is not null and enrolments.closed_at is null
         )
     limit cast(:at_most as int)
+),
+
+noted as (
+    insert into core.aged (entity, aged_before)
+    select 'visits', cast(:before as timestamptz)
+    where exists (select from old)
+    on conflict (entity) do update set aged_before = greatest(aged.aged_before, excluded.aged_before)
 ),
 
 deleted as (

@@ -3,7 +3,8 @@ Lay out every lead of the retargeting campaigns with the moments at which it bec
 
 A lead is a conversation, not a person (A5): somebody who clicked on two ads is two leads. In the system of a campaign
 are the conversations that one of its ads began (without named ads: any ad that has had a bot), and whichever the
-campaign has enrolled, held out or not.
+campaign has enrolled, held out or not. What was opened before the ledger's memory begins may have been retargeted and
+deleted since, and would seem to have come far on its own: such a lead is in the figures as long as its enrolment is.
 
 owner: engineering
 grain: one row per campaign and conversation
@@ -14,6 +15,7 @@ create temporary table measured_leads on commit drop as
 with in_system as (
     select rule.campaign, conversation.conversation_id
     from measured_campaigns as rule
+    cross join campaign.database as place
     inner join campaign.measured_conversations as conversation
         on case
             when cardinality(rule.ads) > 0 then conversation.ad_id = any(rule.ads)
@@ -25,6 +27,7 @@ with in_system as (
         end
     where rule.is_retargeting
         and conversation.opened_at <= cast(:as_of as timestamptz)
+        and conversation.opened_at >= coalesce(place.remembers_since, '-infinity')
     union
     select enrolment.campaign, episode.conversation_id
     from campaign.enrolments as enrolment

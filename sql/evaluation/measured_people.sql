@@ -1,6 +1,9 @@
 /*
 Lay out the people of every experiment, each by the first enrolment in its version, over all aliases (I14, I15).
 
+Whose first one was deleted after its period is in no experiment any more: who is enrolled again hangs on what the first
+occasion did, so that a later one compares nothing.
+
 owner: engineering
 grain: one row per campaign, experiment version and person
 params:
@@ -20,7 +23,8 @@ with enrolled as (
 -- When two enrolments meet by a merge, the earlier arm stands.
 units as (
     select distinct on (campaign, experiment_version, person_id)
-        campaign, experiment_version, person_id, customer_id, enrolment_id, arm, variant, enrolled_at
+        campaign, experiment_version, person_id, customer_id, enrolment_id, arm, variant, enrolled_at,
+        first_in_experiment
     from enrolled
     order by campaign, experiment_version, person_id, enrolled_at, enrolment_id
 )
@@ -68,3 +72,4 @@ cross join lateral (
         group by purchase.currency
     ) as spent
 ) as before
+where units.first_in_experiment

@@ -119,7 +119,7 @@ reached as materialized (
         best.channel as best_channel, best.provider, best.address, best.address_hmac, best.platform,
         coalesce(best.is_viable, false) as is_viable, best.refusal, best.has_any_consent, best.has_any_address,
         coalesce(best.is_undelivered_there, false) as is_undelivered_there,
-        best.channel is null as has_no_way, best.accepted_bases, best.has_template, best.category
+        best.channel is null as has_no_way, best.accepted_bases, best.needs_template, best.category
     from candidates
     left join lateral (
         with here as materialized (  -- asked once, not once per channel
@@ -142,8 +142,8 @@ reached as materialized (
                 ways.channel, ways.provider, ways.place, reach.address, reach.address_hmac, reach.platform,
                 ways.channel = candidates.channel as is_planned,
                 ways.bases as accepted_bases,
-                ways.has_template,
                 ways.category,
+                service.needs_template,
                 reach.bases && ways.bases as has_consent,
                 refused.reason as refused_for,
                 reach.bases && ways.bases and reach.address is not null and not reach.is_suppressed
@@ -181,8 +181,19 @@ reached as materialized (
                     )
                 end as is_stopped
             ) as delivery
+            -- Words of our own reach a person on WhatsApp inside their service window only (C15).
+            cross join lateral (
+                select
+                    ways.channel = 'whatsapp'
+                    and not ways.has_template
+                    and not campaign.is_in_service_window(candidates.ids, candidates.at, candidates.until)
+                    as needs_template
+            ) as service
         ) as asked
-        order by asked.is_viable desc, asked.is_planned desc, asked.place
+        -- Outside it another channel goes first; a retarget waits for its ad, or ends, on WhatsApp (A2).
+        order by
+            asked.is_viable desc, candidates.retargeting is null and asked.needs_template, asked.is_planned desc,
+            asked.place
         limit 1
     ) as best on true
 ),
@@ -262,8 +273,8 @@ hours as materialized (
     from ending_soon
 ),
 
--- What a campaign over conversations asks besides: the customer message its steps count from (A4), the free entry and
--- the service window (A2), and the ad with its bot (R2, R8). Facts as of the decision, whatever was known in planning.
+-- What a campaign over conversations asks besides: the customer message its steps count from (A4), the free entry
+-- window (A2), and the ad with its bot (R2, R8). Facts as of the decision, whatever was known in planning.
 talks as materialized (
     select
         zoned.send_key,
@@ -275,7 +286,6 @@ talks as materialized (
         wanted.after_free_window,
         free_windows.ends_at as free_until,
         coalesce(free_windows.ends_at > zoned.until, false) as is_free_entry,
-        coalesce(anchor.newest_at + interval '24 hours' > zoned.until, false) as is_in_service_window,
         case
             when ad.ad_id is not null and ad.bot_id is null then 'no_bot'
             when ad.status = 'paused' and not wanted.when_ad_paused then 'ad_paused'
@@ -305,13 +315,12 @@ talks as materialized (
             and earlier.state not in ('planned', 'retry_wait', 'rejected', 'suppressed', 'cancelled', 'expired')
     ) as first_step
     cross join lateral (
-        select
-            max(silences.said_at) as newest_at,
-            max(silences.said_at) filter (
-                where wanted.follows_replies or first_step.left_at is null or silences.said_at < first_step.left_at
-            ) as said_at
+        select max(silences.said_at) as said_at
         from core.silences
-        where silences.conversation_id = zoned.episode and silences.said_at <= zoned.at
+        where
+            silences.conversation_id = zoned.episode
+            and silences.said_at <= zoned.at
+            and (wanted.follows_replies or first_step.left_at is null or silences.said_at < first_step.left_at)
     ) as anchor
     cross join lateral (
         select max(silences.said_at) as said_at
@@ -440,11 +449,8 @@ verdicts as materialized (
                 and (not talks.is_free_entry or (not hours.is_open and hours.opens_at >= talks.free_until))
                 then 'outside_free_window'
             when talks.ad_holds is not null then talks.ad_holds
-            when
-                zoned.chosen_channel = 'whatsapp'
-                and not zoned.has_template
-                and not talks.is_in_service_window
-                then 'needs_template'
+            when zoned.is_viable and zoned.needs_template and zoned.refusal is not null then 'refused'  -- none is left
+            when zoned.is_viable and zoned.needs_template then 'needs_template'
             when not hours.is_open and (zoned.on_quiet = 'drop' or hours.opens_at is null) then 'quiet_dropped'
             when not hours.is_open then 'quiet'
             when capped.free_at is not null then 'capped'

@@ -6,11 +6,11 @@ owner: engineering
 grain: one row per step, standing, country without a price, and currency
 params:
   as_of: timestamptz - decision clock
-  categories: jsonb - step, variant and category of the campaign's WhatsApp messages
+  categories: jsonb - step, variant and category of the campaign's WhatsApp messages, and whether they have a template
   pays: boolean - whether it writes outside the free window
 returns:
   step: text - the step or sub-step
-  standing: text - free, charged, no_price; outside_free_window: it would not leave
+  standing: text - free, charged, no_price; outside_free_window, needs_template: it would not leave
   country: text nullable - of numbers without a price
   currency: text nullable - ISO 4217 code
   is_example: boolean - whether the price is made up
@@ -18,8 +18,10 @@ returns:
   cost: numeric nullable - what they cost together
 */
 with categories as (
-    select asked.step, asked.variant, asked.category
-    from jsonb_to_recordset(cast(:categories as jsonb)) as asked (step text, variant text, category text)
+    select asked.step, asked.variant, asked.category, asked.has_template
+    from jsonb_to_recordset(cast(:categories as jsonb)) as asked (
+        step text, variant text, category text, has_template boolean
+    )
 ),
 
 leaving as (
@@ -41,6 +43,8 @@ asked as (
         people.phone_country,
         categories.category,
         campaign.is_charged(people.ids, categories.category, leaving.at, leaving.at) as is_charged,
+        not categories.has_template
+        and not campaign.is_in_service_window(people.ids, leaving.at, leaving.at) as needs_template,
         cast(leaving.at at time zone place.business_zone as date) as sent_on
     from leaving
     inner join people_ids on people_ids.customer_id = leaving.customer_id
@@ -56,8 +60,9 @@ priced as (
     select
         asked.step,
         case
+            when asked.is_charged and not cast(:pays as boolean) then 'outside_free_window'
+            when asked.needs_template then 'needs_template'
             when not asked.is_charged then 'free'
-            when not cast(:pays as boolean) then 'outside_free_window'
             when price.price is null then 'no_price'
             else 'charged'
         end as standing,
@@ -67,7 +72,7 @@ priced as (
         price.is_example
     from asked
     left join lateral campaign.whatsapp_price(asked.phone_country, asked.category, asked.sent_on) as price
-        on asked.is_charged and cast(:pays as boolean)
+        on asked.is_charged and not asked.needs_template and cast(:pays as boolean)
 )
 
 select

@@ -45,6 +45,44 @@ blocked as materialized (
     inner join campaign.reply_holds as holds on people_ids.customer_id = holds.customer_id
 ),
 
+-- Where the law lets implied consent count for some time only: from when on, and whether they have bought since (C7).
+limited as materialized (
+    select
+        rules.person_id, rules.basis, rules.begins_at,
+        rules.basis = 'soft_opt_in'
+        and exists (
+            select from core.purchases
+            where
+                purchases.customer_id = any(people.ids)
+                and purchases.purchased_at between rules.begins_at and rules.moment
+                and purchases.status = 'paid'
+                and purchases.cancelled_by is null
+        ) as has_bought
+    from (
+        select
+            people_ids.person_id, implied_consents.basis, asked.moment,
+            max(
+                (
+                    date_trunc('day', asked.moment at time zone place.business_zone)
+                    - make_interval(months => implied_consents.months)
+                ) at time zone place.business_zone
+            ) as begins_at
+        from people_ids
+        inner join core.customers on people_ids.customer_id = customers.customer_id
+        cross join lateral unnest(
+            coalesce(customers.legal_areas, array[customers.country, customers.phone_country])
+        ) as areas (area)
+        inner join campaign.implied_consents on split_part(areas.area, '-', 1) = implied_consents.area
+        cross join campaign.database as place
+        cross join asked
+        where
+            implied_consents.purpose = asked.purpose
+            and people_ids.person_id in (select said.person_id from said where said.basis <> 'express')
+        group by people_ids.person_id, implied_consents.basis, asked.moment
+    ) as rules
+    inner join people on rules.person_id = people.person_id
+),
+
 consented as (
     select history.person_id, history.channel, array_agg(distinct history.basis) as bases
     from (
@@ -55,12 +93,18 @@ consented as (
         from said
     ) as history
     cross join asked
+    left join limited on history.person_id = limited.person_id and history.basis = limited.basis
     where
         history.status = 'granted'
         and (history.expires_at is null or history.expires_at > asked.moment)
         and (
             history.withdrawn_at is null
             or (history.occurred_at > history.withdrawn_at and history.basis = 'express')
+        )
+        and (
+            limited.person_id is null
+            or limited.has_bought
+            or (history.basis = 'inquiry' and history.occurred_at >= limited.begins_at)
         )
     group by history.person_id, history.channel
 ),

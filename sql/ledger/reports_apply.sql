@@ -139,8 +139,10 @@ update campaign.provider_events as events
 set
     applied_at = clock_timestamp(),
     provider_message_id = null,
-    settled_at = case when waiting.attempt_id is null then clock_timestamp() else events.settled_at end
+    -- one whose attempt was deleted after its period has nothing to settle any more
+    settled_at = case when attempts.attempt_id is null then clock_timestamp() else events.settled_at end
 from waiting
+left join campaign.attempts on attempts.attempt_id = waiting.attempt_id
 where
     events.provider = waiting.provider
     and events.event_key = waiting.event_key

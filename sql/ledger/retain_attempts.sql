@@ -1,6 +1,6 @@
 /*
 Delete attempts whose period is over: of messages that have ended, and that no report still asks for. The ledger itself
-stays, since caps and figures are counted from it.
+stays longer, since caps and figures are counted from it.
 
 owner: engineering
 grain: one row

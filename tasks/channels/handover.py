@@ -7,6 +7,7 @@ what its lanes have claimed: never more than lanes times the size of a claim (I3
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import accumulate, groupby
 from typing import TypeVar
@@ -143,6 +144,8 @@ class Dispatch:
     stop: threading.Event
     sent: Sent
     resting: set[str] = field(init=False)
+    begun_at: datetime = field(init=False)
+    heeds_at: float = -math.inf  # when it looks at reports again, in monotonic seconds
     tallies: defaultdict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
     broken: set[str] = field(default_factory=set)  # campaigns whose template a provider does not take
     turned_away: Counter[str] = field(default_factory=Counter)  # calls in a row of which a provider took nothing
@@ -153,6 +156,7 @@ class Dispatch:
 
     def __post_init__(self) -> None:
         self.resting = set(self.sent.halted)
+        self.begun_at = self.work.database.now()
 
     @cached_property
     def versions(self) -> dict[tuple[str, int, str, str], str]:
@@ -174,6 +178,11 @@ class Dispatch:
         """How fast providers are called whose rate is limited; empty when none is."""
         limited = {} if self.clock.is_simulated else {name: rate for name, rate in self.rates.items() if rate}
         return ", ".join(f"{name} at {rate:g} a second at most" for name, rate in sorted(limited.items()))
+
+    @property
+    def most_in_doubt(self) -> int:
+        """How many messages can be in doubt when this worker dies (I3)."""
+        return sum(lane.size for lane in self.lanes())
 
     def lanes(self) -> list[Lane]:
         """How this worker divides the work.
@@ -209,11 +218,9 @@ class Dispatch:
     def until_nothing_is_due(self, campaign: str | None) -> None:
         """End leases, then claim and hand over until nothing is due; what waited too long expires at the end."""
         self._count("in doubt (lease ended)", self._in_transaction(self.ledger.end_leases))
-        for name in self._in_transaction(self.ledger.pause_complained):
-            self._tell_paused(name, "complaint_rate")
+        self._heed_reports()
         self._in_transaction(lambda connection: self.ledger.explain_holds(connection, campaign))
         lanes = self.lanes()
-        self.sent.most_in_doubt = sum(lane.size for lane in lanes)
         if len(lanes) == 1:
             self._work_off(lanes[0])
         else:
@@ -247,8 +254,32 @@ class Dispatch:
                 has_moved = has_moved or moved
         return has_moved
 
+    def _heed_reports(self) -> None:
+        """Pause campaigns and halt channels for what was reported of messages that left, also of this dispatch.
+
+        Now and then, by whichever lane comes first: a dispatch at a provider's rate can last hours. In a simulated
+        database only once, since what happens there must not depend on how fast this machine is.
+        """
+        with self.lock:
+            if time.monotonic() < self.heeds_at:
+                return
+            every = self.limits.heed_every.total_seconds()
+            self.heeds_at = math.inf if self.clock.is_simulated else time.monotonic() + every
+        for found in self._in_transaction(lambda connection: self.ledger.pause_reported(connection, self.begun_at)):
+            if found.reason:
+                self._tell_paused(found.campaign, found.reason)
+            for channel in found.halted - self._resting():
+                who = self.providers.get(channel, OUTBOX)
+                self._halt(channel, f"{who} takes messages and reports then that our account or number is at fault")
+
+    def _halt(self, channel: str, why: str) -> None:
+        with self.lock:
+            self.resting.add(channel)
+            self.sent.halted[channel] = why
+
     def _one_claim(self, lane: Lane, callers: ThreadPoolExecutor) -> tuple[bool, bool]:
         self._wait_for_room(lane)
+        self._heed_reports()
         claimed_at = time.monotonic()
         claim, calls = self._in_transaction(lambda connection: self._claim(connection, lane))
         self.watch("claimed")
@@ -436,9 +467,7 @@ class Dispatch:
                 self.broken |= {letter.row.campaign for letter in letters}
             return [_reply(letter, "misconfigured", wrong) for letter in letters]
         except Misconfigured as wrong:
-            self._rest(call.channel)
-            with self.lock:
-                self.sent.halted[call.channel] = str(wrong)
+            self._halt(call.channel, str(wrong))
             return [_reply(letter, "misconfigured", wrong) for letter in letters]
         except Unanswered as lost:
             return [_reply(letter, "unanswered", lost) for letter in letters]
@@ -539,10 +568,6 @@ class Dispatch:
     def _resting(self) -> set[str]:
         with self.lock:
             return set(self.resting)
-
-    def _rest(self, channel: str) -> None:
-        with self.lock:
-            self.resting.add(channel)
 
     def _count(self, name: str, number: int) -> None:
         if number:

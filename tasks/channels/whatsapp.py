@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tasks.channels.base import OutgoingMessage, Receipt
 from tasks.channels.profile import BUSY, HALT, REFUSED, TEMPLATE, UNANSWERED, Meaning, Profile
+from tasks.rules.reports import WHATSAPP_ACCOUNT, WHATSAPP_TEMPLATE
 
 LONGEST_TEXT = 4096  # characters of a text message
 _E164 = re.compile(r"\+?([1-9][0-9]{6,14})")
@@ -21,7 +22,8 @@ _CAPPED: Final = Meaning("busy", "provider_cap", _DAY)
 _PAIR: Final = Meaning("busy", "provider_pair")
 _TOO_LONG: Final = Meaning("refused", "content")
 
-# Codes of Meta's error object, in an answer or in what the receiver is told later; `100/33` is code and subcode.
+# Codes of Meta's error object in an answer; `100/33` is code and subcode. In a report that comes after a yes they mean
+# what tasks/rules/reports.py says.
 # Halts are what a person must put right for everybody; what concerns one person or one country refuses only that.
 CODES: Final[Mapping[str, Meaning]] = MappingProxyType(
     {
@@ -42,14 +44,9 @@ CODES: Final[Mapping[str, Meaning]] = MappingProxyType(
         "130497": Meaning("refused", "country_closed"),
         # this message; what a template makes of one person's values can be too long
         "100": REFUSED, "131009": REFUSED, "131051": REFUSED, "135000": REFUSED, "132005": _TOO_LONG,
-        # the template: every message of its campaign would be refused, and no other
-        "132000": TEMPLATE, "132001": TEMPLATE, "132007": TEMPLATE, "132008": TEMPLATE, "132012": TEMPLATE,
-        "132015": TEMPLATE, "132016": TEMPLATE, "132018": TEMPLATE, "132068": TEMPLATE, "132069": TEMPLATE,
-        # our account, number or key
-        "0": HALT, "3": HALT, "10": HALT, "33": HALT, "100/33": HALT, "190": HALT, "368": HALT, "131005": HALT,
-        "131008": HALT, "131030": HALT, "131031": HALT, "131037": HALT, "131042": HALT, "131045": HALT,
-        "131048": HALT, "131055": HALT, "131063": HALT, "131064": HALT, "133010": HALT, "133016": HALT,
-        **{str(code): HALT for code in range(200, 300)},
+        **{str(code): TEMPLATE for code in WHATSAPP_TEMPLATE},
+        "100/33": HALT,
+        **{str(code): HALT for code in WHATSAPP_ACCOUNT},
     }
 )  # fmt: skip
 

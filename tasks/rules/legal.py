@@ -33,6 +33,16 @@ class Window:
     open_minutes: str
 
 
+@dataclass(frozen=True)
+class ImpliedFor:
+    """Months before the day of a message in which one basis of consent counts, for one purpose in one area."""
+
+    area: str
+    purpose: str
+    basis: str
+    months: int
+
+
 def quiet_week(start: time, end: time) -> str:
     """Open minutes of a week with quiet hours [start, end) every day, which may cross midnight (A3)."""
     return _spelled(_ALWAYS & ~_every_day(_minute(start), _minute(end)))
@@ -53,6 +63,17 @@ def windows(table: LegalWindows) -> list[Window]:
             for area in (f"{country.area}-{code}", f"{country.area}-{name.upper()}"):
                 found += _of_area(area, country, own)
     return found
+
+
+def implied_consents(table: LegalWindows) -> list[ImpliedFor]:
+    """Every row that plan and claim may look up."""
+    return [
+        ImpliedFor(rule.area, purpose, basis, months)
+        for rule in table.implied_consents
+        for purpose in rule.purposes
+        for basis, months in (("soft_opt_in", rule.soft_opt_in), ("inquiry", rule.inquiry))
+        if months is not None
+    ]
 
 
 def candidate_areas(

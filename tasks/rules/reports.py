@@ -386,12 +386,29 @@ def _push_event(event: Mapping[str, Any], key: str) -> Found:
 _WHATSAPP: Final[Mapping[str, _Meaning]] = MappingProxyType(
     {"sent": _ACCEPTED, "delivered": _DELIVERED, "read": _Meaning("opened"), "played": _Meaning("opened")}
 )
+# Codes of Meta's that are about us, in an answer (tasks/channels/whatsapp.py) and in a status that comes after a yes.
+# The template: every message of its campaign would be lost, and no other.
+WHATSAPP_TEMPLATE: Final = frozenset(
+    {132000, 132001, 132007, 132008, 132012, 132015, 132016, 132018, 132068, 132069}
+)  # fmt: skip
+# Our account, number or key: every message of the channel would be lost.
+WHATSAPP_ACCOUNT: Final = frozenset(
+    {
+        0, 3, 10, 33, 190, 368, 131005, 131008, 131030, 131031, 131037, 131042, 131045, 131048, 131055, 131063, 131064,
+        133010, 133016, *range(200, 300),
+    }
+)  # fmt: skip
 _WHATSAPP_ERRORS: Final[Mapping[int, _Meaning]] = MappingProxyType(
     {
         131049: _Meaning("failed", "provider_cap"),  # Meta's own limit of marketing messages to one person
+        130472: _Meaning("failed", "provider_cap"),  # an experiment of Meta's keeps marketing from this person
         131050: _Meaning("failed", "unsubscribed", "marketing", withdraws=True),
         131026: _Meaning("failed", "undeliverable"),
         131047: _Meaning("failed", "needs_template"),
+        130497: _Meaning("failed", "country_closed"),
+        132005: _Meaning("failed", "content"),
+        **dict.fromkeys(WHATSAPP_TEMPLATE, _Meaning("failed", "template")),
+        **dict.fromkeys(WHATSAPP_ACCOUNT, _Meaning("failed", "misconfigured")),
     }
 )
 

@@ -43,6 +43,7 @@ class Chosen:
     cancelled: int = 0
     # Enrolled now, and charged for at whatever step: a campaign that writes for free only excludes them.
     outside_free_window: int = 0
+    forgotten: int = 0  # not enrolled: the occasion began before what the ledger remembers
 
     @property
     def new(self) -> int:
@@ -62,6 +63,7 @@ class Chosen:
             "closed": self.closed,
             "cancelled": self.cancelled,
             **({"outside_free_window": self.outside_free_window} if self.outside_free_window else {}),
+            **({"forgotten": self.forgotten} if self.forgotten else {}),
         }
 
 
@@ -128,6 +130,8 @@ def choose(
         follows = campaign.retargeting.anchor == "latest_message"
         moved = queries["ledger/choose_anchors"](campaign=campaign.name, as_of=run.as_of, follows_replies=follows)
         connection.execute(moved)
+    left_out = queries["ledger/choose_forgotten"](has_conversations=campaign.retargeting is not None)
+    forgotten = connection.execute(left_out).scalar_one()
     rows = _enrol(run, connection, fingerprint, arms_of or campaign)
     connection.execute(
         queries["ledger/choose_noted"](
@@ -144,6 +148,7 @@ def choose(
         closed=closed,
         cancelled=cancelled,
         outside_free_window=_outside(run, connection),
+        forgotten=forgotten,
     )
 
 

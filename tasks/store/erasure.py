@@ -1,5 +1,7 @@
 """Forgetting a person: every table that can hold one, what becomes of its rows, and what keeps them from coming back.
 
+The same list says of each table how long it is kept where nobody asks (tasks/store/retention.py).
+
 Three transactions, each repeatable: stop what is to come and remember by keyed hash who it was; clear every table;
 close the receipt when ad platforms, open calls and running flows have nothing of the person left (I19, K13).
 """
@@ -39,12 +41,17 @@ class Holder:
     deleted: the rows go. blanked: their content goes, the line still counts. renamed: they stay for figures measured
     before, under a random name. cleared: columns are emptied. remembered: keyed hashes that keep somebody out.
     nobody: no row is about a person. Every column that could hold text is named, but for deleted and blanked rows.
+
+    Where nobody asks, a row that can hold a person, or what it says about them, goes after `period`, a kind of config's
+    Retention. Without one, `stays` says why.
     """
 
     how: How
     renamed: str = ""
     cleared: str = ""
     harmless: str = ""
+    period: str = ""
+    stays: str = ""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -52,7 +59,13 @@ class Holder:
         return frozenset(f"{self.renamed} {self.cleared} {self.harmless}".split())
 
 
-_DELETED: Final = Holder("deleted")
+# Why a table has no period of its own.
+_SHOPS: Final = "what the shop itself keeps of its customers: who is gone from there is erased here"
+_PROOF: Final = "proof of consent, as long as a message that rested on it may be disputed"
+_IDENTITY: Final = "says whose the facts are, which stay"
+_FACTS: Final = "made of the facts, and goes with them"
+_LASTING: Final = "must outlast everything else, so that nobody comes back; names nobody"
+_FIGURES: Final = "only figures are made of it, under a random name that leads back to nobody"
 
 # Every table of the schema; a test compares this with the catalog, so that a new table or column is thought about.
 TABLES: Final[dict[str, Holder]] = {
@@ -60,28 +73,42 @@ TABLES: Final[dict[str, Holder]] = {
     "raw.loads": Holder("nobody", harmless="source entity object etag time_zone options state reason report"),
     "raw.objects": Holder("nobody", harmless="source key etag"),
     "raw.watermarks": Holder("nobody", harmless="source position"),
-    "raw.quarantine": _DELETED,
-    "raw.parked": _DELETED,
-    "raw.received_messages": _DELETED,
+    "raw.quarantine": Holder("deleted", period="quarantine"),
+    "raw.parked": Holder("deleted", period="parked"),
+    "raw.received_messages": Holder("deleted", period="received"),
     "raw.validations": Holder(
         "nobody", harmless="source entity expectation column_name severity outcome observed expected"
     ),
-    "raw.erased": Holder("remembered", harmless="customer_hash"),
-    **{f"raw.{entity}": Holder("blanked") for entity in ENTITIES},
+    "raw.erased": Holder("remembered", harmless="customer_hash", stays=_LASTING),
+    **{f"raw.{entity}": Holder("blanked", period="landing") for entity in ENTITIES},
+    **{f"core.{name}": Holder("deleted", stays=_SHOPS) for name in ("customers", "purchases", "conversations")},
+    "core.checkouts": Holder(
+        "deleted",
+        stays="like purchases: a guest is known by nothing else, and a consent by inquiry rests on its checkout",
+    ),
     **{
-        f"core.{name}": _DELETED
+        f"core.{name}": Holder("deleted", stays=_IDENTITY)
+        for name in ("aliases", "guests", "guest_claims", "writers", "writer_numbers")
+    },
+    **{
+        f"core.{name}": Holder("deleted", stays=_FACTS)
         for name in (
-            "customers", "aliases", "guests", "guest_claims", "purchases", "purchase_days", "purchase_days_changed",
-            "checkouts", "events", "conversations", "milestones", "messages", "consents", "replaced_consents",
-            "consent_blocks", "push_tokens", "visits", "silences", "silences_changed", "free_windows", "writers",
-            "writer_numbers", "conversations_changed",
+            "purchase_days", "purchase_days_changed", "milestones", "silences", "silences_changed", "free_windows",
+            "conversations_changed",
         )
     },
+    **{f"core.{name}": Holder("deleted", stays=_PROOF) for name in ("consents", "replaced_consents")},
+    "core.consent_blocks": Holder("deleted", stays="counts as a withdrawal until the line is believed"),
+    "core.events": Holder("deleted", period="events"),
+    "core.visits": Holder("deleted", period="visits"),
+    "core.messages": Holder("deleted", period="messages"),
+    "core.push_tokens": Holder("deleted", period="push_tokens"),
+    "core.aged": Holder("nobody", harmless="entity"),
     "core.purchase_days_filled": Holder("nobody"),
     "core.milestone_rule": Holder("nobody", harmless="sha256"),
     "core.silences_filled": Holder("nobody"),
     "core.ads": Holder("nobody", harmless="ad_id campaign_name bot_id status"),
-    "core.suppressions": Holder("remembered", harmless="address_hmac channel scope reason"),
+    "core.suppressions": Holder("remembered", harmless="address_hmac channel scope reason", stays=_LASTING),
     "campaign.database": Holder("nobody", harmless="mode business_zone"),
     "campaign.campaigns": Holder("nobody", harmless="campaign state reason"),
     "campaign.runs": Holder("nobody", harmless="flow campaign state segment_sha256 config_sha256 counts"),
@@ -93,6 +120,7 @@ TABLES: Final[dict[str, Holder]] = {
     "campaign.refused_hooks": Holder("nobody", harmless="hook reason"),
     "campaign.judged_loads": Holder("nobody"),
     "campaign.legal_windows": Holder("nobody", harmless="area channel purpose open_minutes"),
+    "campaign.implied_consents": Holder("nobody", harmless="area purpose basis"),
     "campaign.legal_source": Holder("nobody", harmless="sha256"),
     "campaign.whatsapp_prices": Holder("nobody", harmless="place category currency"),
     "campaign.whatsapp_free": Holder("nobody", harmless="category"),
@@ -103,9 +131,14 @@ TABLES: Final[dict[str, Holder]] = {
         renamed="customer_id episode",
         cleared="evidence",
         harmless="campaign experiment_version arm variant segment_sha256 config_sha256 close_reason",
+        period="ledger",
     ),
     "campaign.decisions": Holder(
-        "renamed", renamed="customer_id episode", cleared="gates", harmless="campaign step state reason channel"
+        "renamed",
+        renamed="customer_id episode",
+        cleared="gates",
+        harmless="campaign step state reason channel",
+        period="ledger",
     ),
     "campaign.sends": Holder(
         "renamed",
@@ -113,6 +146,7 @@ TABLES: Final[dict[str, Holder]] = {
         cleared="payload_sha256 voucher_code provider_message_id",
         harmless="campaign step variant arm channel provider template_version state reason claim_token purpose"
         " price_category price_country",
+        period="ledger",
     ),
     "campaign.attempts": Holder(
         "renamed",
@@ -120,29 +154,43 @@ TABLES: Final[dict[str, Holder]] = {
         cleared="payload_sha256 address_hmac provider_message_id consent_id",
         # attempt_id is random; reports that come later still find their message by it
         harmless="attempt_id batch_id channel provider outcome error_class reason template_version",
+        period="attempts",
     ),
-    "campaign.message_reports": Holder("renamed", renamed="send_key", harmless="failed_reason price_category"),
+    "campaign.message_reports": Holder(
+        "renamed", renamed="send_key", harmless="failed_reason price_category", period="ledger"
+    ),
     "campaign.provider_events": Holder(
         "cleared",
         cleared="address_hmac provider_message_id",
         harmless="provider event_key attempt_id kind channel reason suppresses price_category",
+        period="provider_events",
     ),
-    "campaign.erased_people": Holder("renamed", renamed="customer_id", harmless="language country"),
-    "campaign.erased_purchases": Holder("renamed", renamed="customer_id order_id", harmless="currency coupon_code"),
-    "campaign.erased_events": Holder("renamed", renamed="customer_id event_id", harmless="name properties"),
+    "campaign.erased_people": Holder("renamed", renamed="customer_id", harmless="language country", stays=_FIGURES),
+    "campaign.erased_purchases": Holder(
+        "renamed", renamed="customer_id order_id", harmless="currency coupon_code", stays=_FIGURES
+    ),
+    "campaign.erased_events": Holder(
+        "renamed", renamed="customer_id event_id", harmless="name properties", stays=_FIGURES
+    ),
     "campaign.erased_conversations": Holder(
-        "renamed", renamed="conversation_id", harmless="ad_id said_at enrolments"
+        "renamed", renamed="conversation_id", harmless="ad_id said_at enrolments", stays=_FIGURES
     ),
     "campaign.erasures": Holder(
-        "remembered", cleared="person pseudonym", harmless="receipt_id customer_hashes counts"
+        "remembered",
+        cleared="person pseudonym",
+        harmless="receipt_id customer_hashes counts",
+        stays="the receipt; the person in it is gone once it is complete",
     ),
     **{
-        f"campaign.{name}": _DELETED
-        for name in ("audience_members", "outcomes", "voucher_events", "replies", "reply_holds", "inbox_messages")
+        f"campaign.{name}": Holder("deleted", period="ledger")
+        for name in ("audience_members", "outcomes", "voucher_events")
     },
-    "outbox.messages": _DELETED,
+    "campaign.replies": Holder("deleted", period="replies"),
+    "campaign.reply_holds": Holder("deleted", stays="holds somebody until their reply is resolved"),
+    "campaign.inbox_messages": Holder("deleted", period="inbox"),
+    "outbox.messages": Holder("deleted", period="outbox"),
     "outbox.audience_calls": Holder("nobody", harmless="platform audience verb"),
-    "outbox.audience_members": _DELETED,
+    "outbox.audience_members": Holder("deleted", stays="a member leaves with the audience, as at a platform"),
 }  # fmt: skip
 # Columns of the aggregates in `evaluation`: none is about one person.
 AGGREGATED: Final = frozenset(

@@ -29,21 +29,38 @@ Answer = Literal["accepted", "refused", "busy", "unreached", "misconfigured", "u
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one worker; `batch` is how many messages it claims at once, None what suits the provider."""
+    """Bounds of one worker; `batch` is how many messages it claims at once, None what suits the provider.
+
+    Decisions and leases use the database's clock only; a machine whose own is further off than `most_skew` is not
+    trusted with messages (R8), and a lease outlasts a call by twice that. Raises ValueError when it does not.
+
+    `heed_every` is how long it goes on before it looks again at what was reported of messages that left.
+    """
 
     batch: int | None = None
-    lease: timedelta = timedelta(seconds=90)
+    lease: timedelta = timedelta(seconds=150)
     call_timeout: timedelta = timedelta(seconds=20)
+    most_skew: timedelta = timedelta(seconds=60)
+    heed_every: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
+        if self.lease <= self.call_timeout + 2 * self.most_skew:
+            message = (
+                f"a lease of {_seconds(self.lease)} must be longer than a call ({_seconds(self.call_timeout)}) and "
+                f"twice the skew of clocks that is allowed ({_seconds(self.most_skew)})"
+            )
+            raise ValueError(message)
         if self.time_to_call <= timedelta(0):
-            message = "a lease must be longer than two calls, or no call would ever end within it"
+            message = (
+                f"a lease of {_seconds(self.lease)} must be longer than two calls ({_seconds(self.call_timeout)} each) "
+                f"and the skew of clocks that is allowed ({_seconds(self.most_skew)}), or no call would ever start"
+            )
             raise ValueError(message)
 
     @property
     def time_to_call(self) -> timedelta:
-        """How old a claim may be when a call starts, so that the call ends within the lease."""
-        return self.lease - 2 * self.call_timeout
+        """How old a claim may be when a call starts, so that the call ends within the lease on either clock."""
+        return self.lease - 2 * self.call_timeout - self.most_skew
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,15 @@ class Missed:
     campaign: str
     state: str
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What reports mean for a campaign: why it was paused, and which channels must halt for everybody."""
+
+    campaign: str
+    reason: str | None
+    halted: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -332,16 +358,34 @@ class Ledger:
         """Switch a campaign off; the next claim obeys, what is planned stays planned."""
         connection.execute(self._queries["ledger/pause"](campaign=campaign, state="paused", reason=reason)).one()
 
-    def pause_complained(self, connection: sa.Connection) -> list[str]:
-        """Switch off campaigns of whose newest emails too many were called spam (C10); answers which."""
-        asked = [{"campaign": name, "share": self.pause_when(name).complaints} for name in self._names]
-        found = connection.execute(
-            self._queries["ledger/complaints"](campaigns=asked, window_size=COMPLAINTS_OF, certain=CERTAIN_COMPLAINTS)
+    def pause_reported(self, connection: sa.Connection, since: datetime) -> list[Reported]:
+        """Switch off campaigns for what was reported of their messages (P18, C10); answers which, and what must halt.
+
+        Channels halt for reports of messages accepted after `since` only.
+        """
+        asked = [
+            {
+                "campaign": campaign.name,
+                "complaints": campaign.pause_when.complaints if _writes_emails(campaign) else None,
+                "errors": campaign.pause_when.errors,
+                "at_least": campaign.pause_when.at_least,
+            }
+            for campaign in self._campaigns.values()
+        ]
+        rows = connection.execute(
+            self._queries["ledger/pause_reported"](
+                campaigns=asked,
+                at=self._clock.at,
+                since=since,
+                window_size=REPORTS_OF,
+                certain=CERTAIN_COMPLAINTS,
+            )
         )
-        names = [row.campaign for row in found]
-        for name in names:
-            self.pause(connection, name, "complaint_rate")
-        return names
+        found = [Reported(row.campaign, row.reason, frozenset(row.halted or ())) for row in rows]
+        for one in found:
+            if one.reason:
+                self.pause(connection, one.campaign, one.reason)
+        return found
 
     def owns(self, connection: sa.Connection, token: UUID, send_keys: Sequence[str]) -> bool:
         """Whether every row is still in flight under this token with time left; asked right before the call (K15)."""
@@ -510,9 +554,10 @@ class Ledger:
         }
 
 
-# Complaints are a share of this many emails, the newest delivered ones. With fewer of them a share says little, yet so
-# many people who complain would be too many among the whole number as well.
-COMPLAINTS_OF = 1_000
+# Complaints and failures are a share of so many messages, the newest ones, and of the last day's.
+# With fewer emails a share of complaints says little, yet so many people who complain would be too many among the whole
+# number as well.
+REPORTS_OF = 1_000
 CERTAIN_COMPLAINTS = 5
 # The provider lets this person have no more for now: tried once more, a day later (P17).
 PROVIDER_CAP = "provider_cap"
@@ -524,6 +569,10 @@ PERSON_SAID_NO = frozenset({"opted_out", "unsubscribed"})
 DROPPED = frozenset({"quiet", "outside_free_window", "needs_template"})
 # Where the address is a device's token, which another person's app may get one day (C21).
 TOKEN_CHANNELS = frozenset({"push", "webpush"})
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():g} s"
 
 
 def _claimed(row: Any) -> Claimed:
@@ -580,6 +629,10 @@ def _definition(campaign: Campaign, business_zone: str, plays: str | None) -> di
         "retargeting": _retargeting(campaign),
         "plays": plays,
     }
+
+
+def _writes_emails(campaign: Campaign) -> bool:
+    return any(use.name == "email" for use in campaign.channels)
 
 
 def _retargeting(campaign: Campaign) -> dict[str, Any] | None:

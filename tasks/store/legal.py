@@ -1,4 +1,4 @@
-"""Legal sending hours in the database, where the claim looks them up."""
+"""Legal sending hours and how long implied consent counts, in the database, where plan and claim look them up."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def refresh(work: Workspace, connection: sa.Connection) -> bool:
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     if digest and connection.execute(work.queries["ledger/legal_known"]()).scalar() == digest:
         return False
-    rows = [asdict(window) for window in legal.windows(load_legal_windows(path))]
-    connection.execute(work.queries["ledger/legal_store"](windows=rows, sha256=digest))
+    table = load_legal_windows(path)
+    connection.execute(
+        work.queries["ledger/legal_store"](
+            windows=[asdict(window) for window in legal.windows(table)],
+            implied=[asdict(rule) for rule in legal.implied_consents(table)],
+            sha256=digest,
+        )
+    )
     return True

@@ -91,8 +91,11 @@ def _settle_whose(connection: sa.Connection, queries: Queries, load: Load, key: 
     if load.entity == "messages":
         connection.execute(queries["core/messages_revoked"]())
         connection.execute(queries["core/messages_revoke"]())
+    if load.entity in {"visits", "events"}:
+        connection.execute(queries[f"core/{load.entity}_aged"]())
+    if load.entity in {"messages", "push_tokens"}:
         inner_pad, outer_pad = pads(key)
-        connection.execute(queries["core/messages_aged"](inner_pad=inner_pad, outer_pad=outer_pad))
+        connection.execute(queries[f"core/{load.entity}_aged"](inner_pad=inner_pad, outer_pad=outer_pad))
 
 
 def _merge_purchases(

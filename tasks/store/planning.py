@@ -152,7 +152,8 @@ def plan(
 class Cost:
     """What planned WhatsApp messages of one step would cost; amounts of different currencies are never added.
 
-    `standing` is free, charged, no_price (of `country`), or outside_free_window: such a message would not leave.
+    `standing` is free, charged, no_price (of `country`), or outside_free_window or needs_template: such a message would
+    not leave on WhatsApp.
     """
 
     step: str
@@ -170,7 +171,12 @@ def costs(run: Run, connection: sa.Connection) -> list[Cost]:
     if campaign is None:
         raise TypeError("planning is for one campaign")
     categories = [
-        {"step": str(step), "variant": variant, "category": campaign.price_category(message)}
+        {
+            "step": str(step),
+            "variant": variant,
+            "category": campaign.price_category(message),
+            "has_template": message.template is not None,
+        }
         for step in range(1, len(campaign.steps) + 1)
         for variant in variant_names(campaign)
         if (message := campaign.messages_for(step, variant).get(PRICED))

@@ -65,6 +65,8 @@ def needs(work: Workspace, as_of: datetime) -> list[Need]:
             answers.append(_credentials(campaign.name, kind, name, work.settings))
         if planning.pays(campaign) and (categories := planning.price_categories(campaign)):
             answers.append(_prices(campaign.name, [row for row in priced if row.category in categories]))
+        if campaign.retargeting is None and (own := campaign.steps_in_own_words()):
+            answers.append(_templates(campaign, own))
         answers += [_ad(campaign.name, name, ads.get(name)) for name in campaign.ads]
     return [*answers, *map(_sensitive, marked), *_paces(work.settings), *_clients(work.settings), *_keys(work.settings)]
 
@@ -107,6 +109,13 @@ def _prices(campaign: str, rows: Sequence[Any]) -> Need:
     if any(row.is_example for row in rows):
         return Need(campaign, need, "yes", "made up, good enough for a simulated database")
     return Need(campaign, need, "yes", f"known for the numbers of {countries:,} countries")
+
+
+def _templates(campaign: Campaign, steps: Sequence[int]) -> Need:
+    """Words of our own are right for people who have just written, and reach nobody else (C15)."""
+    named = "step " + ", ".join(map(str, steps))
+    detail = f"none in {named}: WhatsApp then takes it for people only who wrote there within the last 24 hours"
+    return Need(campaign.name, "templates: whatsapp", "warning", detail)
 
 
 def _entity(campaign: str, entity: str, *, has_rows: bool, has_source: bool) -> Need:

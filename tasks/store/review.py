@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from config.campaign import read_campaign
@@ -85,6 +86,10 @@ def _review_campaign(work: Workspace, answer: Review, name: str) -> None:
         return
     answer.read["campaigns"] += not found
     where = str(folder / "campaign.yaml")
+    kept = work.settings.pipeline.retention.ledger
+    if kept is not None and campaign.looks_back > timedelta(days=kept):
+        what = f"looks back further than the {kept} days of `retention: {{ledger: ...}}` in reengage.yaml"
+        answer.problems.append(Problem(f"{where}: caps, audience_max_days", what))
     if f"segments/{campaign.segment}" not in work.queries:
         known = ", ".join(sorted(q.partition("/")[2] for q in work.queries if q.startswith("segments/"))) or "none"
         answer.problems.append(

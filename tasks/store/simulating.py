@@ -120,7 +120,9 @@ class _Play:
         now, segment = chosen.standing, self.played.segment
         if not now.is_on:
             why, where = "campaign_ended" if now.is_over else "campaign_paused", now.why
-        elif chosen.found:  # new people are enrolled but for those whom `backlog: false` leaves out
+        elif chosen.forgotten:
+            why, where = "older_than_ledger", f"in segment {segment}"
+        elif chosen.found:  # everybody else is enrolled but for those whom `backlog: false` leaves out
             why, where = "silent_too_long", f"in segment {segment}"
         else:
             why, where = self._missing(at), f"not in segment {segment}"

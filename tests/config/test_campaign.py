@@ -100,6 +100,16 @@ def test_send_after_needs_a_unit_and_lies_within_72_hours(folder, offset):
     assert "steps.0.send_after" in problems(folder)
 
 
+@pytest.mark.parametrize("share", [0.0031, 0.01, 1])
+def test_no_campaign_goes_on_where_mailbox_providers_turn_its_sender_away(folder, share):
+    rewrite(folder, pause_when={"complaints": 0.003})
+    assert load_campaign(folder).pause_when.complaints == 0.003
+
+    rewrite(folder, pause_when={"complaints": share})
+    (what,) = problems(folder).values()
+    assert "at most 0.003 (0.3 %)" in what
+
+
 def test_steps_must_come_one_after_the_other(folder):
     push = {"push": {"title": "a", "file": "push.txt"}}
     rewrite(folder, steps=[{"send_after": "12h", "messages": push}, {"send_after": "12h", "messages": push}])

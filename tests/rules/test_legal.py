@@ -1,4 +1,4 @@
-"""Open minutes of a week, and whose law applies to a person."""
+"""Open minutes of a week, how long implied consent counts, and whose law applies to a person."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from config.legal import LegalWindows
-from tasks.rules.legal import candidate_areas, quiet_week, windows
+from config.legal import CANADA, LegalWindows, load_legal_windows
+from config.settings import CHECKOUT
+from tasks.rules.legal import candidate_areas, implied_consents, quiet_week, windows
 
 WEEK = 7 * 1440
 MONDAY, SATURDAY, SUNDAY = 0, 5 * 1440, 6 * 1440
@@ -133,6 +134,32 @@ def test_a_number_of_a_service_that_many_countries_share_belongs_to_all_of_them(
 def test_a_table_with_a_fault_is_refused(areas: list[dict[str, Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         table(*areas)
+
+
+def test_a_table_that_says_nothing_of_implied_consent_has_what_ours_has() -> None:
+    ours = load_legal_windows(CHECKOUT / "config/legal_windows.yaml")
+
+    assert table().implied_consents == ours.implied_consents == (CANADA,)
+
+
+def test_each_purpose_and_basis_that_a_rule_binds_is_a_row() -> None:
+    said = {"area": "FR", "source": "made up for this test", "dated": "2026-01-01", "purposes": ["marketing"]}
+    given = LegalWindows.model_validate(
+        {**table().model_dump(), "implied_consents": [{**said, "soft_opt_in": 36}, CANADA.model_dump()]}
+    )
+
+    found = {(rule.area, rule.purpose, rule.basis, rule.months) for rule in implied_consents(given)}
+
+    assert found == {
+        ("FR", "marketing", "soft_opt_in", 36),
+        ("CA", "marketing", "soft_opt_in", 24), ("CA", "retargeting", "soft_opt_in", 24),
+        ("CA", "marketing", "inquiry", 6), ("CA", "retargeting", "inquiry", 6),
+    }  # fmt: skip
+
+
+def test_a_country_has_one_rule_on_implied_consent() -> None:
+    with pytest.raises(ValueError, match="implied_consents: CA appears twice"):
+        LegalWindows.model_validate({**table().model_dump(), "implied_consents": [CANADA.model_dump()] * 2})
 
 
 def test_the_default_binds_both_kinds_of_texts() -> None:

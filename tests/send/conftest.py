@@ -16,7 +16,10 @@ from tasks.store.workspace import Workspace
 from tests.send.stage import Stage, write_campaign
 
 # What the migrations fill; everything else is emptied.
-KEPT = ("campaign.database", "campaign.zones", "campaign.legal_windows", "campaign.legal_source", "raw.migrations")
+KEPT = (
+    "campaign.database", "campaign.zones", "campaign.legal_windows", "campaign.implied_consents",
+    "campaign.legal_source", "raw.migrations",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,8 @@ def empty(database: Database) -> None:
             )
         ).scalars()
         connection.execute(sa.text(f"truncate {', '.join(sorted(set(tables) - set(KEPT)))} restart identity cascade"))
-        connection.execute(sa.text("update campaign.database set mode = null, decided_at = null"))
+        forget = "update campaign.database set mode = null, decided_at = null, remembers_since = null"
+        connection.execute(sa.text(forget))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from tasks import send
 from tasks.channels.base import OutgoingMessage, Sender
 from tasks.channels.outbox import Conduct, Outbox
+from tasks.store.ledger import DROPPED
 from tasks.store.workspace import Workspace
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -220,5 +221,6 @@ class Stage:
             " and decisions.step = sends.step and decisions.superseded_at is null"
             " where sends.state <> 'in_flight' and (decisions.state, decisions.reason, decisions.channel)"
             " is distinct from (sends.state, sends.reason,"
-            " case when sends.state <> 'suppressed' or sends.reason = 'quiet' then sends.channel end)"
+            " case when sends.state <> 'suppressed' or sends.reason = any(:dropped) then sends.channel end)",
+            dropped=sorted(DROPPED),
         )

@@ -199,7 +199,9 @@ def test_a_worker_that_slept_past_its_lease_in_the_call_is_refused_by_its_token(
 
 def test_a_worker_whose_own_clock_says_too_late_puts_its_rows_back(crowd: tuple[Stage, list[str], Orders]) -> None:
     stage, keys, orders = crowd
-    brief = Limits(batch=5, lease=timedelta(seconds=30), call_timeout=timedelta(seconds=13))
+    brief = Limits(
+        batch=5, lease=timedelta(seconds=18), call_timeout=timedelta(seconds=5), most_skew=timedelta(seconds=4)
+    )
 
     with started(dataclasses.replace(orders, stop_at="claimed", limits=brief)) as sleeper:
         wait_until_stopped(sleeper)

@@ -6,10 +6,12 @@ and P17 are in tests/receiver (test_hooks, test_effects), under the same names.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -62,7 +64,7 @@ def make_live(make_stage: Callable[..., Stage], providers: dict[str, Loopback]) 
 
 
 def batches_of(size: int) -> Limits:
-    return Limits(batch=size, lease=BRIEF.lease, call_timeout=BRIEF.call_timeout)
+    return dataclasses.replace(BRIEF, batch=size)
 
 
 def waits(stage: Stage, key: str) -> float:
@@ -377,7 +379,7 @@ def test_p08_what_never_reached_the_provider_is_tried_again(make_live, providers
     stage = make_live(urls={channel: address})
     (key,) = due(stage, "ann", channel=channel)
 
-    stage.dispatch(None, limits=Limits(lease=timedelta(seconds=90), call_timeout=timedelta(seconds=20)))
+    stage.dispatch(None)
 
     assert stage.end(key) == ("retry_wait", "unreached")
     for _ in range(3):  # none of which is a try
@@ -398,7 +400,7 @@ def test_p08_a_dead_provider_ends_its_dispatch_at_once_and_costs_one_attempt_at_
     provider = providers[channel]
     stage = make_live(urls={channel: f"http://127.0.0.1:{_a_port_nobody_listens_on()}"})
     keys = due(stage, *(f"p{number:02}" for number in range(80)), channel=channel)
-    limits = Limits(lease=BRIEF.lease, call_timeout=BRIEF.call_timeout, batch=10)
+    limits = batches_of(10)
 
     told = stage.dispatch(None, limits=limits)
     assert "since it cannot be reached" in told.in_words
@@ -687,8 +689,7 @@ def test_p17_throttling_is_no_refusal(make_live, providers, code, reason):
 def test_p18_a_campaign_whose_messages_fail_pauses_itself_and_the_rest_stays_planned(
     make_live, providers, channel, mode, ended
 ):
-    steps = [{**live.STEPS[0], "messages": {channel: live.STEPS[0]["messages"][channel]}}]
-    stage = make_live(pause_when={"errors": 0.5, "at_least": 4}, channels=[channel], steps=steps)
+    stage = make_live(**alone(channel, pause_when={"errors": 0.5, "at_least": 4}))
     provider = providers[channel]
     due(stage, *(f"p{number:02}" for number in range(12)), channel=channel)
     provider.conduct = mode
@@ -706,6 +707,123 @@ def test_p18_a_campaign_whose_messages_fail_pauses_itself_and_the_rest_stays_pla
     stage.dispatch(None, limits=batches_of(1))
     assert stage.states() == {ended: 4, "accepted": 8}
     assert len(set(provider.keys_accepted)) == len(provider.keys_accepted) == 8
+
+
+HEEDFUL = replace(batches_of(1), heed_every=timedelta(0))
+
+
+def alone(channel: str, **changes: Any) -> dict[str, Any]:
+    """A campaign of one channel."""
+    steps = [{**live.STEPS[0], "messages": {channel: live.STEPS[0]["messages"][channel]}}]
+    return {"channels": [channel], "steps": steps, **changes}
+
+
+def reporting(stage: Stage, provider: Loopback, at: int, kind: str, **told: Any) -> Callable[[Request], Mode]:
+    """While it answers the request of this number, the provider reports something of all it took before."""
+    seen = itertools.count(1)
+
+    def conduct(_: Request) -> Mode:
+        if next(seen) == at:
+            for attempt in list(provider.keys_accepted):
+                live.hear(stage, attempt, kind, **told)
+        return Mode.ACCEPT
+
+    return conduct
+
+
+def resume_campaign(stage: Stage) -> None:
+    cli = typer.Typer()
+    cli.command()(pause.resume)
+    assert CliRunner().invoke(cli, ["back"], obj={"workspace": stage.work}).exit_code == 0
+
+
+def test_p18_complaints_that_come_while_emails_leave_pause_the_campaign_and_the_rest_stays_planned(
+    make_live, providers
+):
+    stage, provider = make_live(), providers[EMAIL]
+    due(stage, *(f"p{number:02}" for number in range(12)))
+    provider.conduct = reporting(stage, provider, 6, "spamreport")
+
+    told = stage.dispatch(None, limits=HEEDFUL)
+
+    paused = [{"state": "paused", "reason": "complaint_rate"}]
+    assert stage.rows("select state, reason from campaign.campaigns") == paused
+    assert stage.states() == {"accepted": 6, "planned": 6}
+    assert (len(provider.requests), len(provider.keys_accepted)) == (6, 6)
+    assert [REASONS["complaint_rate"] in str(problem) for problem in told.problems] == [True]
+
+    stage.dispatch(None, limits=HEEDFUL)
+    assert len(provider.requests) == 6
+    resume_campaign(stage)
+    stage.dispatch(None, limits=HEEDFUL)
+    assert stage.states() == {"accepted": 12}
+    assert len(set(provider.keys_accepted)) == len(provider.keys_accepted) == 12
+
+
+def test_p18_reports_are_looked_at_now_and_then_not_before_every_claim(make_live, providers):
+    stage, provider = make_live(), providers[EMAIL]
+    due(stage, *(f"p{number:02}" for number in range(12)))
+    provider.conduct = reporting(stage, provider, 6, "spamreport")
+
+    stage.dispatch(None, limits=replace(HEEDFUL, heed_every=timedelta(hours=1)))
+
+    assert stage.states() == {"accepted": 12}
+    assert HEEDFUL.heed_every < Limits().heed_every <= timedelta(minutes=1)
+    stage.dispatch(None, limits=HEEDFUL)
+    assert stage.one("select reason from campaign.campaigns") == "complaint_rate"
+
+
+@pytest.mark.parametrize(
+    ("channel", "kind", "code"), [(EMAIL, "bounce", None), (EMAIL, "dropped", None), (WHATSAPP, "failed", 131026)]
+)
+def test_p18_failures_that_are_reported_while_messages_leave_pause_the_campaign(
+    make_live, providers, channel, kind, code
+):
+    stage = make_live(**alone(channel, pause_when={"errors": 0.5, "at_least": 4}))
+    provider = providers[channel]
+    due(stage, *(f"p{number:02}" for number in range(12)), channel=channel)
+    provider.conduct = reporting(stage, provider, 5, kind, channel=channel, code=code)
+
+    told = stage.dispatch(None, limits=HEEDFUL)
+
+    assert stage.rows("select state, reason from campaign.campaigns") == [{"state": "paused", "reason": "error_rate"}]
+    assert stage.states() == {"accepted": 5, "planned": 7}
+    assert (len(provider.requests), len(provider.keys_accepted)) == (5, 5)
+    assert [REASONS["error_rate"] in str(problem) for problem in told.problems] == [True]
+
+
+@pytest.mark.parametrize("code", [132015, 132016])
+def test_p18_a_template_that_is_reported_as_paused_after_a_yes_stops_its_campaign(make_live, providers, code):
+    stage, provider = make_live(**alone(WHATSAPP)), providers[WHATSAPP]
+    due(stage, *(f"p{number:02}" for number in range(6)), channel=WHATSAPP)
+    provider.conduct = reporting(stage, provider, 2, "failed", channel=WHATSAPP, code=code)
+
+    told = stage.dispatch(None, limits=HEEDFUL)
+
+    assert stage.rows("select state, reason from campaign.campaigns") == [{"state": "paused", "reason": "template"}]
+    assert stage.states() == {"accepted": 2, "planned": 4}
+    assert len(provider.keys_accepted) == 2
+    assert [REASONS["template"] in str(problem) for problem in told.problems] == [True]
+    resume_campaign(stage)
+    stage.dispatch(None, limits=HEEDFUL)
+    assert stage.states() == {"accepted": 6}, "what was reported before it was put right says nothing more"
+
+
+def test_p05_an_account_that_is_reported_as_blocked_after_a_yes_halts_its_channel_and_no_other(make_live, providers):
+    stage, provider = make_live(), providers[WHATSAPP]
+    due(stage, *(f"p{number:02}" for number in range(6)), channel=WHATSAPP)
+    (unhurt,) = due(stage, "ann", channel=EMAIL)
+    provider.conduct = reporting(stage, provider, 2, "failed", channel=WHATSAPP, code=131042)
+
+    with pytest.raises(Misconfigured, match="whatsapp halted: whatsapp_cloud takes messages and reports then"):
+        stage.dispatch(None, limits=HEEDFUL)
+
+    assert stage.states() == {"accepted": 3, "planned": 4}
+    assert len(provider.keys_accepted) == 2
+    assert stage.end(unhurt) == ("accepted", None)
+    assert stage.rows("select state from campaign.campaigns") == []
+    stage.dispatch(None, limits=HEEDFUL)
+    assert stage.states() == {"accepted": 7}, "the next dispatch tries again"
 
 
 class _Outage:

@@ -22,9 +22,8 @@ from tests.send.stage import NOON, Stage
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SMS = {"channels": ["sms"], "steps": [{"send_after": "9h", "messages": {"sms": {"file": "sms.txt"}}}]}
-WHATSAPP = {
-    "channels": ["whatsapp"], "steps": [{"send_after": "9h", "messages": {"whatsapp": {"file": "sms.txt"}}}],
-}  # fmt: skip
+TEMPLATE = {"file": "sms.txt", "template": {"name": "news", "language": "en"}}
+WHATSAPP = {"channels": ["whatsapp"], "steps": [{"send_after": "9h", "messages": {"whatsapp": TEMPLATE}}]}
 NIGHT = {"start": "21:00", "end": "08:00"}
 
 

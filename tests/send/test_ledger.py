@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,6 +23,35 @@ from tests.send.stage import NOON, Stage, two_steps, write_campaign
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+
+
+def test_a_usual_lease_is_longer_than_a_call_and_twice_the_skew_that_is_allowed() -> None:
+    usual = Limits()
+
+    assert usual.most_skew == timedelta(seconds=60)  # R8
+    assert usual.lease > usual.call_timeout + 2 * usual.most_skew  # 4.2.2
+    # a worker that trusts its own clock, which may be so far off, is through with its call before the lease ends
+    assert usual.time_to_call + 2 * usual.call_timeout + usual.most_skew <= usual.lease
+
+
+@pytest.mark.parametrize(
+    ("lease", "call", "skew", "fault"),
+    [
+        (140, 20, 60, "a lease of 140 s must be longer than a call (20 s) and twice the skew"),
+        (90, 20, 60, "a lease of 90 s must be longer than a call (20 s) and twice the skew"),
+        (130, 60, 10, "a lease of 130 s must be longer than two calls (60 s each) and the skew"),
+        (141, 20, 60, None),
+        (131, 60, 10, None),
+    ],
+)
+def test_a_lease_that_clocks_or_calls_may_outlast_is_refused(
+    lease: int, call: int, skew: int, fault: str | None
+) -> None:
+    given = {"lease": lease, "call_timeout": call, "most_skew": skew}
+    told = pytest.raises(ValueError, match=re.escape(fault)) if fault else contextlib.nullcontext()
+
+    with told:
+        Limits(**{name: timedelta(seconds=seconds) for name, seconds in given.items()})
 
 
 def test_a_due_message_leaves_once_and_is_recorded(stage: Stage) -> None:
@@ -316,7 +347,7 @@ def test_a_late_report_settles_even_what_was_given_up(stage: Stage) -> None:
 
 def test_the_providers_word_that_nothing_came_allows_another_try_after_lease_and_call(stage: Stage) -> None:
     key = stage.planned("ann")
-    brief = Limits(lease=timedelta(seconds=0.2), call_timeout=timedelta(0))
+    brief = Limits(call_timeout=timedelta(0))
 
     class Deaf:
         profile = PROFILE
@@ -329,7 +360,7 @@ def test_the_providers_word_that_nothing_came_allows_another_try_after_lease_and
     stage.dispatch(senders={"outbox": Deaf()})
     _report(stage, "not_accepted")
     reconcile.doubts(stage.work, NOON + HOUR)
-    assert stage.end(key)[0] == "unknown", "the lease of 90 s has not ended"
+    assert stage.end(key)[0] == "unknown", "the lease of 150 s has not ended"
 
     stage.run_sql("update campaign.sends set lease_until = clock_timestamp() - interval '1 minute'")
     reconcile.doubts(stage.work, NOON + HOUR, limits=brief)

@@ -1,7 +1,11 @@
-"""A campaign switches itself off when too much of what it sends fails or is called spam; people do at any time."""
+"""A campaign switches itself off when too much of what it sends fails or is called spam; people do at any time.
+
+What is reported while messages leave is in test_fault_matrix (P18).
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -9,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from prefect.logging import get_logger
 from typer.testing import CliRunner
 
 from flows.__main__ import app
@@ -111,8 +116,8 @@ def test_only_the_newest_thousand_count_and_only_the_campaigns_own(stage: Stage)
 
 
 def test_the_threshold_is_the_campaigns(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(pause_when={"complaints": 0.01})
-    emails(stage, 1000, 9)
+    stage = make_stage(pause_when={"complaints": 0.003})
+    emails(stage, 1000, 2)
     stage.dispatch()
     assert state(stage)[0] == "active"
 
@@ -133,6 +138,26 @@ def test_who_resumes_a_campaign_forgives_what_was_complained_about(stage: Stage)
     emails(stage, 10, 5, at=stage.one("select clock_timestamp()") + HOUR)
     stage.dispatch(NOON + 2 * HOUR)
     assert state(stage) == ("paused", "complaint_rate")
+
+
+@pytest.mark.parametrize(
+    ("complaints", "hours_ago", "is_paused"),
+    [
+        (5, 2, True),  # of 2,500 in a day
+        (4, 2, False),
+        (9, 24, False),  # a day later they say nothing about what leaves now
+    ],
+)
+def test_of_a_day_with_more_than_a_thousand_emails_all_count(
+    stage: Stage, complaints: int, hours_ago: int, is_paused: bool
+) -> None:
+    """While a long run goes on, complaints are about emails that the newest thousand have left behind."""
+    emails(stage, 1000, complaints, at=NOON - hours_ago * HOUR)
+    emails(stage, 1500, 0, at=NOON - HOUR)
+
+    stage.dispatch()
+
+    assert state(stage) == (("paused", "complaint_rate") if is_paused else ("active", None))
 
 
 # ------------------------------------------------------------------------------------------------ errors
@@ -167,6 +192,62 @@ def test_the_share_of_errors_must_be_exceeded(make_stage: Callable[..., Stage], 
     stage.dispatch(conduct=lambda message: Conduct.REFUSE if message.address in bad else Conduct.ACCEPT)
 
     assert state(stage)[0] == ("paused" if is_paused else "active")
+
+
+@pytest.mark.parametrize(
+    ("number", "bounced", "is_paused"), [(50, 11, True), (50, 10, False), (49, 49, False), (1200, 201, True)]
+)
+def test_what_is_reported_as_failed_counts_as_an_error_of_its_campaign(
+    stage: Stage, number: int, bounced: int, is_paused: bool
+) -> None:
+    """Of the newest thousand: 201 of 1,000 is more than a fifth, of 1,200 it would not be."""
+    write_campaign(stage.folder, "other")
+    emails(stage, number, 0, bounced=bounced)
+    emails(stage, 1000, 0, campaign="other")
+
+    sent = stage.dispatch()
+
+    assert state(stage) == (("paused", "error_rate") if is_paused else ("active", None))
+    assert state(stage, "other") == ("active", None)
+    assert ["reported as failed" in str(problem) for problem in sent.problems] == [True] * is_paused
+
+
+@pytest.mark.parametrize(("failed", "is_paused"), [(401, True), (400, False)])
+def test_of_a_day_with_more_than_a_thousand_messages_all_failures_count(
+    stage: Stage, failed: int, is_paused: bool
+) -> None:
+    emails(stage, 1000, 0, at=NOON - 2 * HOUR, bounced=failed)
+    emails(stage, 1000, 0, at=NOON - HOUR)
+
+    stage.dispatch()
+
+    assert state(stage) == (("paused", "error_rate") if is_paused else ("active", None))
+
+
+@pytest.mark.parametrize(("reason", "is_paused"), [("undeliverable", True), ("provider_cap", False)])
+def test_a_persons_own_limit_at_the_provider_is_no_error_of_the_campaign(
+    stage: Stage, reason: str, is_paused: bool
+) -> None:
+    emails(stage, 100, 0)
+    stage.run_sql(
+        "update campaign.message_reports set failed_at = delivered_at, failed_reason = :reason", reason=reason
+    )
+
+    stage.dispatch()
+
+    assert state(stage) == (("paused", "error_rate") if is_paused else ("active", None))
+
+
+def test_who_resumes_a_campaign_forgives_what_failed(stage: Stage) -> None:
+    emails(stage, 100, 0, bounced=100)
+    key = stage.planned("ann")
+    stage.dispatch()
+    assert stage.end(key) == ("planned", "campaign_paused")
+    command(stage, "resume", "back")
+
+    stage.dispatch(NOON + HOUR)
+
+    assert (state(stage)[0], stage.end(key)) == ("active", ("accepted", None))
 
 
 # ------------------------------------------------------------------------------------------------ by hand
@@ -231,6 +312,25 @@ def test_live_a_pause_lets_no_more_leave_than_the_lanes_hold_by_then(
         assert stage.states() == {"accepted": taken, "planned": 60 - taken}
         stage.dispatch(None, limits=Limits(batch=3))
         assert stage.states() == {"accepted": taken, "planned": 60 - taken}
+
+
+def test_how_much_can_be_in_doubt_is_said_before_anything_is_claimed(stage: Stage) -> None:
+    """Whoever finds a worker that was killed reads it there: that worker said nothing at its end."""
+    told: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: told.append(record.getMessage())
+    stage.planned("ann")
+
+    get_logger("reengage").addHandler(listener)
+    try:
+        sent = stage.dispatch(watch=told.append)
+    finally:
+        get_logger("reengage").removeHandler(listener)
+
+    bound = f"dispatch of all campaigns: no more than {sent.most_in_doubt:,} can be in doubt when this worker dies"
+    assert sent.most_in_doubt > 0
+    assert told.index(bound) < told.index("claiming")
+    assert sum("in doubt" in line for line in told) == 1
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_at_a_low_rate_hardly_anything_is_claimed_only_to_be_put_back(
     rate, people = 3, 30
     live.configure(stage.folder, {live.WHATSAPP: meta.url}, rate=rate, calls_in_flight=4)
     live.due(stage, *(f"p{number}" for number in range(people)), channel=live.WHATSAPP)
-    brief = Limits(lease=timedelta(seconds=12), call_timeout=timedelta(seconds=2))
+    brief = Limits(lease=timedelta(seconds=15), call_timeout=timedelta(seconds=2), most_skew=timedelta(seconds=3))
 
     def dispatch(_: int) -> None:
         send.due(with_keys(stage, whatsapp_token=live.TOKEN), limits=brief)

@@ -18,9 +18,10 @@ from tests.send.stage import NOON, Stage
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEY = "change-me"
 CHANNELS = ("email", "sms", "whatsapp")
+TEMPLATE = {"file": "sms.txt", "template": {"name": "news", "language": "en"}}
 TEXTS = {
     "channels": ["sms", "whatsapp"],
-    "steps": [{"send_after": "9h", "messages": {"sms": {"file": "sms.txt"}, "whatsapp": {"file": "sms.txt"}}}],
+    "steps": [{"send_after": "9h", "messages": {"sms": {"file": "sms.txt"}, "whatsapp": TEMPLATE}}],
 }
 
 

@@ -41,7 +41,7 @@ from tests.send.worker import Orders, dispatch_to_providers, freeze_with_rows_lo
 from tests.wire import Wire
 
 DAY: Final = timedelta(days=1)
-ONE_BY_ONE: Final = Limits(batch=1, lease=timedelta(seconds=60), call_timeout=timedelta(seconds=20))
+ONE_BY_ONE: Final = Limits(batch=1)
 
 # Where each row is played.
 ROWS: Final = """

@@ -168,6 +168,18 @@ def test_a_long_silence_without_backlog_is_said_to_be_the_reason(leads: Callable
     assert last["detail"] == "in segment partial_leads at 2026-04-01 21:00"
 
 
+def test_an_occasion_from_before_what_the_ledger_remembers_is_said_to_be_the_reason(
+    leads: Callable[..., Leads],
+) -> None:
+    world = leads()
+    world.lead("ann", "v1")
+    world.stage.run_sql("update campaign.database set remembers_since = :at", at=SIX + MINUTE)
+
+    last = ask(world, "ann")["rows"][-1]
+
+    assert (last["what"], last["reason"]) == ("not enrolled", "older_than_ledger")
+
+
 @pytest.mark.parametrize(
     ("period", "reason", "detail"),
     [({"end": "2026-03-31"}, "campaign_ended", "over"), ({"start": "2026-04-02"}, "campaign_paused", "not started")],

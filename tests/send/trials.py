@@ -58,6 +58,7 @@ AT_PROVIDER: Final = "in the provider's hands"
 ANY_MOMENT: Final = "any moment"
 KILLED: Final = -signal.SIGKILL
 FAULTS: Final = tuple(mode for mode in Mode if mode is not Mode.ACCEPT)
+EARLY: Final = "early or repeated report"
 COSTLY: Final = (Mode.HANG, Mode.SLOW)  # of a second or so, thus rarer
 # What is imported at its first use, so that no worker has to.
 WARM: Final = (
@@ -67,8 +68,10 @@ WARM: Final = (
 LONGEST: Final = 90.0  # seconds until a worker counts as stuck
 
 # A lease of moments for workers who will not live long, and a usual one for those who clear up.
-SHORT: Final = {"lease": timedelta(seconds=2.4), "call_timeout": timedelta(seconds=0.5)}
-CALM: Final = Limits(lease=timedelta(seconds=60), call_timeout=timedelta(seconds=8))
+SHORT: Final = {
+    "lease": timedelta(seconds=3.4), "call_timeout": timedelta(seconds=0.5), "most_skew": timedelta(seconds=1),
+}  # fmt: skip
+CALM: Final = Limits(lease=timedelta(seconds=130), call_timeout=timedelta(seconds=8))
 CERTAIN: Final = {"busy", "returned", "not_started", "misconfigured", "refused"}
 FINAL: Final = {"accepted", "rejected", "unknown"}
 
@@ -257,7 +260,7 @@ class Providers:
                 except sa.exc.SQLAlchemyError as error:  # a receiver that fails is no part of these trials
                     self.problems.append(f"an early report failed: {error}")
                 with self.lock:
-                    self.treated["early or repeated report"] += 1
+                    self.treated[EARLY] += 1
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Providers]:
@@ -532,7 +535,7 @@ class Trials:
         wanted = [f"killed at {point}" for point in (*POINTS, AT_PROVIDER, ANY_MOMENT)]
         wanted += [f"stopped at {point}" for point in POINTS]
         counted = self.hits + Counter({str(mode): count for mode, count in self.providers.treated.items()})
-        return [name for name in (*wanted, *map(str, Mode)) if not counted[name]]
+        return [name for name in (*wanted, *map(str, Mode), EARLY) if not counted[name]]
 
     def report(self) -> str:
         """How often everything happened, and how messages ended."""

@@ -46,8 +46,8 @@ ENDS = {
     "core.consents.wording": "stays: proof of the consent (C23)",
     "core.replaced_consents.source": "stays: proof of the consent (C23)",
     "core.replaced_consents.wording": "stays: proof of the consent (C23)",
-    "campaign.enrolments.evidence": "stays: proof of the choice (I20), from segments that see no words",
-    "campaign.decisions.gates": "stays: proof of the decision (I20), channels and reasons only",
+    "campaign.enrolments.evidence": "ledger",
+    "campaign.decisions.gates": "ledger",
 }
 WORDS_OF_THE_SCHEMA = """
     select format('%s.%s.%s', relnamespace::regnamespace, relname, attname) as column

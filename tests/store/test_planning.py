@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from config.settings import CHECKOUT
 from tasks.rules.keyed import keyed_hash
 from tasks.store import ledger, planning
 from tests.planning_world import DAY, LATE_FROM, NOON, Shop, campaign, two_steps
@@ -120,6 +121,31 @@ def test_consent_expires(shop):
     shop.run(campaign())
 
     assert shop.decided()["1", "1"] == ("suppressed", "no_consent", None)
+
+
+LAW = """
+checked: 2026-01-01
+default: {SOURCE, hours: "10:00-20:00"}
+implied_consents: [{area: DE, SOURCE, soft_opt_in: MONTHS}]
+""".replace("SOURCE", "source: made up for this test, dated: 2026-01-01")
+
+
+def test_implied_consent_counts_for_as_long_as_the_law_says_now(make_workspace, tmp_path):
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "campaigns").symlink_to(CHECKOUT / "config" / "campaigns")
+    (folder / "reengage.yaml").write_text("legal_windows: law.yaml\n")
+    shop = Shop(make_workspace(mode="simulated", config=folder))
+    shop.lapses("1")  # bought on 2 April last
+    shop.consents("1", "email", basis="soft_opt_in")
+
+    (folder / "law.yaml").write_text(LAW.replace("MONTHS", "2"))
+    shop.run(campaign())
+    assert shop.decided()["1", "1"] == ("suppressed", "no_consent", None)
+
+    (folder / "law.yaml").write_text(LAW.replace("MONTHS", "3"))
+    shop.run(campaign(), NOON + HOUR)
+    assert shop.decided()["1", "1"] == ("planned", None, "email")
 
 
 def test_another_purpose_is_no_consent(shop):

@@ -13,6 +13,7 @@ from config.settings import CHECKOUT
 from tasks.store.readiness import needs
 from tasks.store.workspace import Workspace
 from tests.evaluation_world import insert
+from tests.send.stage import write_campaign
 
 OURS = "sender: {name: Shop, email: shop@shop.example, postal_address: '2 Own Street, Berlin'}\n"
 SENDGRID = "providers: [{provider: email_sendgrid}]\n"
@@ -129,6 +130,25 @@ def test_an_ad_without_a_bot_is_an_error_and_an_unknown_one_a_warning(make_works
     found = {one.need: one.there for one in needs(work, datetime(2026, 6, 8, tzinfo=UTC))}
 
     assert [found[f"ad: {ad}"] for ad in ("with", "without", "unknown")] == ["yes", "no", "warning"]
+
+
+def test_a_campaign_with_words_of_its_own_on_whatsapp_is_told_whom_they_reach(make_workspace, tmp_path):
+    folder = tmp_path / "config"
+    template = {"template": {"name": "news"}}
+    messages = {"whatsapp": {"file": "sms.txt", **template}}
+    steps = [{"send_after": f"{hours}h", "messages": messages} for hours in (1, 2)]
+    own_words = {2: {"whatsapp": {"file": "sms.txt"}}}
+    halves = [{"name": "a", "share": 0.5}, {"name": "b", "share": 0.5, "messages": own_words}]
+    for name, variants in (("templates", []), ("words", halves)):
+        write_campaign(folder, name, channels=["whatsapp"], steps=steps, variants=variants)
+
+    answers = needs(make_workspace(config=folder), datetime(2026, 6, 8, tzinfo=UTC))
+
+    found = [(one.campaign, one.there, one.detail) for one in answers if one.need == "templates: whatsapp"]
+    assert found == [
+        ("words", "warning",
+         "none in step 2: WhatsApp then takes it for people only who wrote there within the last 24 hours"),
+    ]  # fmt: skip
 
 
 def test_who_pays_for_whatsapp_is_told_which_countries_have_no_price(make_workspace, tmp_path):

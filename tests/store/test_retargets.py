@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tasks import erase, measure
+from tasks import choose, erase, measure
+from tasks.store import retention, runs
 from tasks.store.engine import Database
 from tests.leads_world import BERLIN, EVENING, HOUR, MINUTE, Story, Truth, long_weekend, open_story, random_days
 from tests.send.stage import Stage, write_campaign
@@ -213,6 +214,47 @@ def test_a_lead_that_was_enrolled_stays_in_the_system_when_its_ad_is_named_no_mo
         measure.campaigns(work, at)
         assert [row["leads"] for row in rows(story, "leads")] == leads
     assert len(story.stage.rows("select * from campaign.erased_conversations")) == 1
+
+
+def test_a_lead_whose_retargets_are_forgotten_leaves_the_figures_rather_than_having_come_far_on_its_own(
+    make_story: Callable[..., Story],
+) -> None:
+    story = make_story(zone="UTC")
+    story.lead("ann", "talk", EVENING)
+    story.run(EVENING + HOUR)
+    story.stage.dispatch(EVENING + 5 * HOUR)
+    story.reaches("talk", "qualified", EVENING + 6 * HOUR)
+    story.run(EVENING + 7 * HOUR)
+    later = EVENING + timedelta(days=1200)
+    story.lead("bob", "new", later - HOUR)
+    measure.campaigns(story.stage.work, later)
+    assert sum(row["leads"] for row in rows(story, "leads")) == 2
+
+    assert retention.delete(story.stage.work, later)["ledger"] == 1
+    measure.campaigns(story.stage.work, later)
+
+    assert [(row["milestone"], row["last_retarget"], row["leads"]) for row in rows(story, "leads")] == [("lead", 0, 1)]
+    assert rows(story, "retargeted_leads") == []
+
+
+def test_nobody_is_enrolled_for_a_conversation_from_before_the_ledgers_memory_whoever_writes_in_it_now(
+    make_story: Callable[..., Story],
+) -> None:
+    story = make_story(zone="UTC")
+    work = story.stage.work
+    story.lead("ann", "talk", EVENING)
+    story.run(EVENING + HOUR)
+    story.stage.dispatch(EVENING + 5 * HOUR)
+    story.says("talk", EVENING + 6 * HOUR)
+    story.run(EVENING + 6 * HOUR + MINUTE)
+    later = EVENING + timedelta(days=1200)
+    story.says("talk", later - 5 * HOUR)
+
+    assert retention.delete(work, later)["ledger"] == 1
+    with runs.begin(work, "reengage", work.campaign("back"), later) as run:
+        chosen = choose.members(run)
+
+    assert (chosen.found, chosen.new, chosen.forgotten) == (1, 0, 1)
 
 
 def test_a_campaign_that_does_not_retarget_is_in_no_table(tmp_path: Path, make_workspace: Any) -> None:

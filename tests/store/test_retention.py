@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from config.settings import Retention
 from flows.retain import retain as story
 from flows.story import using
-from tasks.store import gate, retention
+from tasks.store import gate, reports, retention
 from tasks.store.workspace import Workspace
 from tests.evaluation_world import World, insert, write_campaign
 from tests.store import landing
 
-PERIODS = dict.fromkeys(Retention.model_fields, 100)
+PERIODS = dict.fromkeys(Retention.model_fields, 100) | {"ledger": 400, "events": 400}
 NOW = datetime.now(UTC)
 OLD, FRESH = NOW - timedelta(days=101), NOW - timedelta(days=99)
 FINAL, OPEN = "accepted", "unknown"
@@ -27,7 +27,7 @@ FINAL, OPEN = "accepted", "unknown"
 
 @pytest.fixture
 def work(tmp_path: Path, make_workspace: Callable[..., Workspace]) -> Workspace:
-    """Everything is kept for a hundred days."""
+    """Everything is kept for a hundred days, the ledger and what it is measured by for four hundred."""
     write_campaign(tmp_path / "campaigns", "alpha")
     periods = ", ".join(f"{kind}: {days}" for kind, days in PERIODS.items())
     (tmp_path / "reengage.yaml").write_text(f"retention: {{{periods}}}\n")
@@ -167,6 +167,15 @@ def test_reports_go_once_they_have_taken_effect_and_what_became_of_the_message_s
     assert len(rows(work, "select * from campaign.message_reports")) == 1
 
 
+def test_a_report_that_comes_when_its_attempt_is_gone_goes_with_its_period_too(work: Workspace):
+    event(work, OLD, str(uuid.uuid4()), settled_at=None, applied_at=None)
+
+    with work.database.transaction() as connection:
+        reports.catch_up(connection, work.queries, key="key")
+
+    assert retention.delete(work, NOW)["provider_events"] == 1
+
+
 @pytest.mark.parametrize(
     "state", ["accepted", "rejected", "abandoned", "planned", "in_flight", "retry_wait", "unknown"]
 )
@@ -254,7 +263,7 @@ def test_a_period_of_null_keeps_everything(tmp_path: Path, make_workspace: Calla
 
 
 def test_every_kind_of_the_configuration_is_deleted_by_something():
-    assert set(Retention.model_fields) == {*retention.STATEMENTS, "landing", "messages"}
+    assert set(Retention.model_fields) == retention.STATEMENTS.keys()
 
 
 def test_the_flow_says_what_it_deleted(work: Workspace):
