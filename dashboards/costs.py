@@ -42,12 +42,12 @@ def costs(rows: pd.DataFrame, per_lead: pd.DataFrame) -> None:
         )
     if rows["is_example"].any():
         st.warning("Some of these prices are examples, made up for simulated databases: the amounts mean nothing.")
-    _amounts(per_lead)
+    _amounts(rows[rows["standing"] == "charged"], per_lead)
     _without_price(rows[rows["standing"] == "no_price"])
 
 
-def _amounts(per_lead: pd.DataFrame) -> None:
-    """Per message and over all: cost, leads that qualified after it, cost of one."""
+def _amounts(charged: pd.DataFrame, per_lead: pd.DataFrame) -> None:
+    """Per message and over all: cost, of one billable message, leads that qualified after it, cost of one."""
     if per_lead["currency"].isna().all():
         leads = int(per_lead[per_lead["step"].isna()]["leads"].sum())
         st.markdown(f"No message of a known price was charged. Newly qualified leads: {words.count(leads)}.")
@@ -56,18 +56,28 @@ def _amounts(per_lead: pd.DataFrame) -> None:
         [
             "All messages" if pd.isna(row.step) else words.step(row.step),
             words.money(row.cost, row.currency),
+            _per_message(charged, None if pd.isna(row.step) else row.step, row.currency),
             words.count(row.leads),
             _per_lead(row.cost_per_lead, row.currency, is_partial=bool(row.no_price)),
         ]
         for row in per_lead.itertuples()
     ]
-    table(["Message", "Cost", "Newly qualified leads", "Cost per newly qualified lead"], rows)
+    table(
+        ["Message", "Cost", "Cost per billable message", "Newly qualified leads", "Cost per newly qualified lead"], rows
+    )
     currencies = per_lead["currency"].nunique()
     several = " With several currencies a lead cost the sum of its lines." if currencies > 1 else ""
     st.caption(
         "A lead counts for the last message before it qualified, whoever else got that message is in the cost. "
         f"Other channels are not priced.{several}"
     )
+
+
+def _per_message(charged: pd.DataFrame, step: str | None, currency: str) -> str:
+    """The mean of what was charged at a known price; WhatsApp's prices have fractions of a cent."""
+    one = charged[(charged["currency"] == currency) & ((charged["step"] == step) | (step is None))]
+    messages = int(one["sends"].sum())
+    return words.money(one["cost"].sum() / messages, currency, digits=4) if messages else "no data"
 
 
 def _per_lead(cost: Decimal | None, currency: str, *, is_partial: bool) -> str:

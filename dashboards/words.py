@@ -116,9 +116,9 @@ def amount(value: float) -> str:
     return f"{value:,.2f}".replace("-", MINUS)
 
 
-def money(amount: float, currency: str) -> str:
+def money(amount: float, currency: str, digits: int = 2) -> str:
     """An amount with its currency."""
-    return f"{currency} {amount:,.2f}".replace("-", MINUS)
+    return f"{currency} {amount:,.{digits}f}".replace("-", MINUS)
 
 
 def signed_money(amount: float, currency: str) -> str:

@@ -23,8 +23,8 @@ def members(run: Run) -> Chosen:
             say(f"{name} is held by the data gate: what is planned waits")
         if chosen.outside_free_window:
             say(
-                f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window and will not be "
-                "written to; `after_free_window: true` writes to them at WhatsApp's price"
+                f"{name}: {chosen.outside_free_window:,} of the new ones are outside the free window when a step is "
+                "due and will not be written to; `after_free_window: true` writes to them at WhatsApp's price"
             )
         if chosen.forgotten:
             say(
@@ -36,7 +36,7 @@ def members(run: Run) -> Chosen:
     rows = [
         {"what": "found in the segment", "people": chosen.found},
         *(
-            [{"what": "of them outside the free window", "people": chosen.outside_free_window}]
+            [{"what": "of them outside the free window when due", "people": chosen.outside_free_window}]
             if chosen.outside_free_window
             else []
         ),

@@ -144,6 +144,8 @@ def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append({"what": "found", "people": chosen["found"]})
         rows.append({"what": "enrol", "reason": "treated", "people": chosen["enrolled"] - chosen["holdout"]})
         rows.append({"what": "enrol", "reason": "holdout", "people": chosen["holdout"]})
+        if outside := chosen.get("outside_free_window"):
+            rows.append({"what": "exclude", "reason": "outside_free_window", "people": outside})
         if chosen.get("forgotten"):
             rows.append({"what": "not enrolled", "reason": "older than the ledger", "people": chosen["forgotten"]})
         rows += [{"what": "close", "reason": why, "people": n} for why, n in sorted(chosen["closed"].items())]

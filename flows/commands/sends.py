@@ -26,7 +26,7 @@ STATES = (
 )  # fmt: skip
 LISTED = (
     "send_key", "campaign", "customer_id", "step", "channel", "state", "reason", "due_at", "not_before", "claimed_at",
-    "accepted_at", "hours_in_doubt",
+    "accepted_at", "billable", "hours_in_doubt",
 )  # fmt: skip
 # What fits 80 columns; --json and `show` tell everything.
 SHOWN = ("key", "campaign", "customer", "step", "what_became_of_it")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.console import Json, show_rows, workspace
+from flows.commands.console import Json, console, show_rows, workspace
 
 COLUMNS = ("at", "what", "episode", "step", "reason", "detail")
 
@@ -44,8 +44,9 @@ def simulate(
     step = int(length[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[length[2]]
     with work.database.transaction() as connection:
         stored = mode.peek(work, connection) or "live"
+        person = simulating.person_id(work, connection, found, customer.strip(), end)
     lines = simulating.timeline(
-        work, found, customer, start, end, step, templates(work, found).versions(), factory.providers(work, stored)
+        work, found, person, start, end, step, templates(work, found).versions(), factory.providers(work, stored)
     )
     rows = [
         {
@@ -58,5 +59,7 @@ def simulate(
         }
         for line in lines
     ]
-    asked = {"campaign": campaign, "customer": customer, "from": start, "to": end, "every": every}
+    asked = {"campaign": campaign, "customer": customer, "from": start, "to": end, "every": every, "person": person}
     show_rows(rows, COLUMNS, title=f"{campaign} for one customer", json=json, all_rows=True, arguments=asked)
+    if not json and person != customer.strip():
+        console.print(f"{customer} is the same person as {person}", markup=False)

@@ -21,20 +21,24 @@ returns:
   not_before: timestamptz - when it may leave
   claimed_at: timestamptz nullable - when it was last handed over
   accepted_at: timestamptz nullable - when the provider took it
+  billable: boolean nullable - whether WhatsApp charges for it, by its own word where it said so; null: nobody knows yet
   hours_in_doubt: numeric nullable - since when nobody knows whether it was accepted
   found: bigint - rows that match, before the limit
 */
 select
-    send_key, campaign, customer_id, step, channel, state, reason, due_at, not_before, claimed_at, accepted_at,
+    sends.send_key, sends.campaign, sends.customer_id, sends.step, sends.channel, sends.state, sends.reason,
+    sends.due_at, sends.not_before, sends.claimed_at, sends.accepted_at,
+    coalesce(reports.billable, sends.billable) as billable,
     case
-        when state in ('in_flight', 'unknown')
-            then round(cast(extract(epoch from cast(:at as timestamptz) - claimed_at) / 3600 as numeric), 1)
+        when sends.state in ('in_flight', 'unknown')
+            then round(cast(extract(epoch from cast(:at as timestamptz) - sends.claimed_at) / 3600 as numeric), 1)
     end as hours_in_doubt,
     count(*) over () as found
 from campaign.sends
+left join campaign.message_reports as reports on reports.send_key = sends.send_key
 where
-    (cast(:state as text) is null or state = cast(:state as text))
-    and (cast(:campaign as text) is null or campaign = cast(:campaign as text))
-    and (cast(:channel as text) is null or channel = cast(:channel as text))
-order by due_at desc, send_key
+    (cast(:state as text) is null or sends.state = cast(:state as text))
+    and (cast(:campaign as text) is null or sends.campaign = cast(:campaign as text))
+    and (cast(:channel as text) is null or sends.channel = cast(:channel as text))
+order by sends.due_at desc, sends.send_key
 limit cast(:most as bigint)

@@ -28,6 +28,12 @@ returns:
   payload_sha256: text nullable - what was said, as a hash
   voucher_code: text nullable - the code shown
   provider_message_id: text nullable - the provider's number, our name of it where that holds the person's
+  billable: boolean nullable - whether WhatsApp charges for it, by its own word where it said so; null: nobody knows yet
+  price_category: text nullable - what it is charged by
+  price_country: text nullable - country of its number, which the price goes by
+  price: numeric nullable - what it costs once delivered; null: nothing, or no price is known
+  currency: text nullable - ISO 4217 code of the price
+  is_example_price: boolean nullable - whether the price is made up
   attempt_no: int nullable - number of the attempt
   attempt_channel: text nullable - channel of the attempt
   attempt_outcome: text nullable - what was answered
@@ -44,6 +50,8 @@ select
     sends.provider, sends.state, sends.reason, sends.due_at, sends.not_before, sends.expires_at, sends.planned_at,
     sends.claimed_at, sends.accepted_at, sends.settled_at, sends.template_version, sends.payload_sha256,
     sends.voucher_code, sends.provider_message_id,
+    told.billable, told.price_category, sends.price_country, price.price, price.currency,
+    price.is_example as is_example_price,
     attempts.attempt_no, attempts.channel as attempt_channel, attempts.outcome as attempt_outcome,
     attempts.reason as attempt_reason, attempts.decided_at as attempt_decided_at,
     proof.basis as attempt_consent_basis, proof.occurred_at as attempt_consent_at,
@@ -54,6 +62,17 @@ select
         where events.attempt_id = attempts.attempt_id
     ) as reports
 from campaign.sends
+cross join campaign.database as place
+left join campaign.message_reports as messages on messages.send_key = sends.send_key
+cross join lateral (
+    select
+        coalesce(messages.billable, sends.billable) as billable,
+        coalesce(messages.price_category, sends.price_category) as price_category
+) as told
+left join lateral campaign.whatsapp_price(
+    sends.price_country, told.price_category,
+    cast(coalesce(sends.accepted_at, sends.claimed_at) at time zone place.business_zone as date)
+) as price on told.billable
 left join campaign.attempts on attempts.send_key = sends.send_key
 left join lateral (
     -- the version the claim saw, though another has taken its place since

@@ -13,7 +13,7 @@ from config.campaign import LONGEST_OFFSET, Campaign
 from tasks.rules import assignment
 from tasks.rules.contract import DELTA_PARAMS
 from tasks.rules.errors import ConfigError, Problem
-from tasks.store import changes, runs, segments
+from tasks.store import changes, planning, runs, segments
 from tasks.store.runs import Run
 
 FULL_PASS_EVERY = timedelta(days=7)
@@ -41,7 +41,8 @@ class Chosen:
     reopened: int = 0
     closed: dict[str, int] = field(default_factory=dict)  # by reason
     cancelled: int = 0
-    outside_free_window: int = 0  # enrolled now and never to be written to: the campaign writes for free only
+    # Enrolled now, and charged for at whatever step: a campaign that writes for free only excludes them.
+    outside_free_window: int = 0
     forgotten: int = 0  # not enrolled: the occasion began before what the ledger remembers
 
     @property
@@ -171,12 +172,24 @@ def _refuse_ads_without_bot(run: Run, connection: sa.Connection) -> None:
 
 
 def _outside(run: Run, connection: sa.Connection) -> int:
-    """How many of those enrolled now no step can reach: their free window is over or never opened (R16)."""
+    """How many of those enrolled now no step can reach: their free window will be over, or never opened (R16)."""
     campaign = _campaign(run)
     if campaign.retargeting is None or campaign.retargeting.after_free_window:
         return 0
-    asked = run.work.queries["ledger/choose_outside"](campaign=campaign.name, run_id=run.run_id, as_of=run.as_of)
-    return connection.execute(asked).scalar_one()
+    steps = [
+        {
+            "variant": variant,
+            "send_after_seconds": step.send_after.total_seconds(),
+            "category": campaign.price_category(message),
+        }
+        for variant in planning.variant_names(campaign)
+        for number, step in enumerate(campaign.steps, 1)
+        if (message := campaign.messages_for(number, variant).get(planning.PRICED))
+    ]
+    asked = run.work.queries["ledger/choose_outside"](
+        campaign=campaign.name, run_id=run.run_id, as_of=run.as_of, steps=steps
+    )
+    return connection.execute(asked).scalar_one() if steps else 0
 
 
 def _campaign(run: Run) -> Campaign:

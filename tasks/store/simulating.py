@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.rules.content import Version
-from tasks.store import choosing, legal, planning, prices, runs
+from tasks.rules.errors import ConfigError, Problem
+from tasks.store import choosing, legal, planning, prices, runs, segments
+from tasks.store.choosing import Chosen
 from tasks.store.ledger import Clock, Ledger, Limits, Pin, Reply
 from tasks.store.runs import Run
 from tasks.store.workspace import Workspace
@@ -23,8 +25,11 @@ _TEMPORARY = (
     "chosen", "chosen_ids", "chosen_known", "looked_at", "changed_people", "asked_ids", "open_episodes", "open_steps",
     "people", "people_ids", "ways", "eligible", "offers", "verdicts",
 )  # fmt: skip
+# How a segment over conversations calls the silence it asks for.
+_SILENCE = "min_silence"
 # A name of its own, so that what the campaign really did is not in the way; no folder can be called so.
 _PREFIX = "~"
+_NOT_IN_SEGMENT = "not_in_segment"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def timeline(
 ) -> list[Happening]:
     """Everything that happened, would have left, or would not, in order; nothing is stored and nothing leaves.
 
-    Choosing runs `every` so often from `since` on, the claim at every due or not_before moment up to `until`.
+    `customer_id` is the one they have today (person_id). Choosing runs `every` so often from `since` on, the claim at
+    every due or not_before moment up to `until`.
     """
     alone = campaign.model_copy(update={"name": f"{_PREFIX}{campaign.name}"})
     with runs.rehearse(work, campaign, until) as (rehearsal, connection):
@@ -64,6 +70,15 @@ def timeline(
         told = [Happening(row.at, row.what, row.detail) for row in facts]
         played = list(play.until(since, until, every))
     return sorted([*told, *played], key=lambda line: line.at)
+
+
+def person_id(work: Workspace, connection: sa.Connection, campaign: Campaign, customer_id: str, at: datetime) -> str:
+    """The id that a customer has today, by whichever id they ever had; ConfigError when it is nobody's."""
+    asked = work.queries["ledger/why_person"](customer_id=customer_id, campaign=campaign.name, as_of=at)
+    person = connection.execute(asked).one()
+    if not person.is_known:
+        raise ConfigError(Problem(customer_id, "there is no such customer"))
+    return person.person_id
 
 
 @dataclass
@@ -83,10 +98,11 @@ class _Play:
             choosing_at.add(at)
         moments = sorted(choosing_at)
         seen = set(moments)
+        chosen: Chosen | None = None
         while moments:
             at = heapq.heappop(moments)
             if at in choosing_at:
-                self._choose(at)
+                chosen = self._choose(at)
             self._claim(at)
             after = self._state()
             yield from _differences(at, before, after)
@@ -96,13 +112,43 @@ class _Play:
                 if row.is_waiting and again is not None and at < again <= until and again not in seen:
                     seen.add(again)
                     heapq.heappush(moments, again)
+        if chosen and not before:
+            yield self._absence(max(choosing_at), chosen)
 
-    def _choose(self, at: datetime) -> None:
+    def _absence(self, at: datetime, chosen: Chosen) -> Happening:
+        """Why a person whom no choosing enrolled was not, as the last one had it and as far as facts alone tell."""
+        now, segment = chosen.standing, self.played.segment
+        if not now.is_on:
+            why, where = "campaign_ended" if now.is_over else "campaign_paused", now.why
+        elif chosen.forgotten:
+            why, where = "older_than_ledger", f"in segment {segment}"
+        elif chosen.found:  # everybody else is enrolled but for those whom `backlog: false` leaves out
+            why, where = "silent_too_long", f"in segment {segment}"
+        else:
+            why, where = self._missing(at), f"not in segment {segment}"
+        return Happening(at, "not enrolled", "", reason=why, detail=f"{where} at {at.astimezone(UTC):%Y-%m-%d %H:%M}")
+
+    def _missing(self, at: datetime) -> str:
+        if self.played.retargeting is None:
+            return _NOT_IN_SEGMENT
+        queries = self.run.work.queries
+        query = queries[f"segments/{self.played.segment}"]
+        asked = segments.params_of(query, self.played)
+        silence = asked.get(_SILENCE, query.params[_SILENCE].default) if _SILENCE in query.params else None
+        fact = self.connection.execute(
+            queries["ledger/simulate_absent"](
+                customer_id=self.customer_id, ads=list(self.played.ads), at=at, min_silence=silence
+            )
+        ).scalar_one()
+        return fact or _NOT_IN_SEGMENT
+
+    def _choose(self, at: datetime) -> Chosen:
         run, connection = replace(self.run, as_of=at), self.connection
         dropped = ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
         connection.execute(sa.text(f"drop table if exists {dropped}"))
-        choosing.choose(run, connection, only=[self.customer_id], arms_of=self.played)
+        chosen = choosing.choose(run, connection, only=[self.customer_id], arms_of=self.played)
         planning.plan(run, connection, self.versions, self.providers)
+        return chosen
 
     def _claim(self, at: datetime) -> None:
         work, campaign, connection = self.run.work, self.run.campaign, self.connection

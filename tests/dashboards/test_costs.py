@@ -34,6 +34,10 @@ def tables(page: AppTest) -> list[list[list[str]]]:
     return [[[str(name), *row] for name, row in zip(t.value.index, t.value.values, strict=True)] for t in page.table]
 
 
+def columns(page: AppTest) -> list[list[str]]:
+    return [[str(table.value.index.name), *table.value.columns] for table in page.table]
+
+
 def said(page: AppTest) -> str:
     return "\n".join(one.value for kind in (page.info, page.warning, page.markdown, page.caption) for one in kind)
 
@@ -56,16 +60,33 @@ def test_each_message_is_counted_where_it_belongs_and_currencies_stand_apart():
     }  # fmt: skip
     amounts, unpriced = tables(page)
     assert amounts == [
-        ["Message 1", "EUR 2.40", "5", "EUR 0.48"],
-        ["Message 1", "USD 0.00", "5", "USD 0.00"],
-        ["Message 2", "EUR 0.00", "0", "no data"],
-        ["Message 2", "USD 0.50", "0", "no data"],
-        ["All messages", "EUR 2.40", "5", "at least EUR 0.48"],
-        ["All messages", "USD 0.50", "5", "at least USD 0.10"],
+        ["Message 1", "EUR 2.40", "EUR 0.2000", "5", "EUR 0.48"],
+        ["Message 1", "USD 0.00", "no data", "5", "USD 0.00"],
+        ["Message 2", "EUR 0.00", "no data", "0", "no data"],
+        ["Message 2", "USD 0.50", "USD 0.5000", "0", "no data"],
+        ["All messages", "EUR 2.40", "EUR 0.2000", "5", "at least EUR 0.48"],
+        ["All messages", "USD 0.50", "USD 0.5000", "5", "at least USD 0.10"],
     ]
+    assert columns(page)[0] == [
+        "Message", "Cost", "Cost per billable message", "Newly qualified leads", "Cost per newly qualified lead",
+    ]  # fmt: skip
     assert unpriced == [["Not known", "Not known", "4"], ["IN", "Marketing", "3"]]
     assert "With several currencies a lead cost the sum of its lines" in said(page)
     assert not page.warning
+
+
+def test_the_cost_of_a_message_is_the_mean_of_the_billable_ones_to_a_hundredth_of_a_cent():
+    dearer = ("1", "charged", "", "", "EUR", True, 1, Decimal("0.2"))
+    cheaper = ("1", "charged", "", "", "EUR", False, 2, Decimal("0.2262"))
+    another = ("2", "charged", "", "", "EUR", False, 3, Decimal("0.15"))
+
+    page = section(
+        [FREE, INDIA, LOST, dearer, cheaper, another],
+        [(step, "EUR", cost, 0, None, 0) for step, cost in (("1", Decimal("0.4262")), ("2", Decimal("0.15")),
+                                                           (None, Decimal("0.5762")))],
+    )  # fmt: skip
+
+    assert [row[2] for row in tables(page)[0]] == ["EUR 0.1421", "EUR 0.0500", "EUR 0.0960"]
 
 
 def test_example_prices_are_said_to_be_made_up():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -63,6 +66,20 @@ def tables(page: AppTest) -> dict[str, dict[str, list[Any]]]:
         found[str(frame.index.name)] = {
             str(name): list(row) for name, row in zip(frame.index, frame.values, strict=True)
         }
+    return found
+
+
+def charts(page: AppTest) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Every chart as the browser gets it: what each mark is drawn from, and what hovering over it tells."""
+    found = []
+    for element in page.get("vega_lite_chart"):
+        chart = json.loads(element.proto.spec)
+        (sent,) = element.proto.datasets
+        with pa.ipc.open_stream(sent.data.data) as stream:
+            marks = stream.read_all().to_pylist()
+        drawn = chart["layer"][0] if "layer" in chart else chart
+        told = drawn["encoding"]["tooltip"]
+        found.append((marks, [{one["title"]: mark[one["field"]] for one in told} for mark in marks]))
     return found
 
 
@@ -134,6 +151,74 @@ def test_every_cell_is_what_plain_loops_count(weekend: tuple[Story, datetime], l
         assert numbers(cells) == [
             happened(truth, what, order, hour=hour) for what in ("retargeted", "first_responses") for order in ORDERS
         ]
+
+
+def test_every_mark_of_the_four_charts_and_its_hover_are_what_plain_loops_count(
+    weekend: tuple[Story, datetime], look: Callable[..., AppTest]
+) -> None:
+    story, end = weekend
+    measure.campaigns(story.stage.work, end)
+    truth = story.truth(end, ADS, BERLIN)
+
+    milestones, qualified, by_day, by_hour = charts(look(story.stage.work, campaign="back"))
+
+    # R18
+    stages = {**STAGES, "qualified_before": "Had qualified before"}
+    reached = {
+        title: {words: truth.retargeted["back", order, stage] for stage, words in stages.items()}
+        for order, title in ORDERS.items()
+    }
+    marks, hovers = milestones
+    assert {(mark["retarget"], mark["milestone"]): mark["leads"] for mark in marks} == {
+        (title, words): leads for title, counts in reached.items() for words, leads in counts.items()
+    }
+    assert {json.dumps(hover) for hover in hovers} == {
+        json.dumps({"Retarget": title, **counts, "Leads retargeted": sum(counts.values())})
+        for title, counts in reached.items()
+    }
+    assert len(hovers) == len(marks) == 12
+    # R19
+    total = truth.total("back")
+    alone = sum(truth.leads["back", "qualified", last, 0] for last in range(4))
+    parts = {"Leads in the system": total, "Not qualified on their own": total - alone}
+    parts |= {
+        f"Qualified at the {title} retarget": truth.sum_of("back", order, "qualified")
+        for order, title in ORDERS.items()
+    }
+    marks, hovers = qualified
+    assert [(mark["what"], mark["leads"]) for mark in marks] == list(parts.items())
+    assert hovers == [{"Which": what, "Leads": leads, "Of all leads": leads / total} for what, leads in parts.items()]
+    # R20
+    first, last = (edge(on for _, _, on, _ in truth.hours) for edge in (min, max))
+    days = [first + number * DAY for number in range((last - first).days + 1)]
+    marks, hovers = by_day
+    assert {(mark["day"].date(), mark["retarget"]): mark["qualified"] for mark in marks} == {
+        (day, title): happened(truth, "qualified", order, day) for day in days for order, title in ORDERS.items()
+    }
+    assert all(
+        hover == {"Day": hover["Day"], **{
+            f"Qualified after the {title}": happened(truth, "qualified", order, hover["Day"].date())
+            for order, title in ORDERS.items()
+        }}
+        for hover in hovers
+    )  # fmt: skip
+    assert Counter(hover["Day"].date() for hover in hovers) == dict.fromkeys(days, 3)
+    # R21
+    measures = {"Retargeted": "retargeted", "First responses": "first_responses"}
+    counts = {
+        (f"{hour:02}", title): {name: happened(truth, what, order, hour=hour) for name, what in measures.items()}
+        for hour in range(24)
+        for order, title in ORDERS.items()
+    }
+    marks, hovers = by_hour
+    assert {(mark["hour"], mark["retarget"], mark["measure"]): mark["leads"] for mark in marks} == {
+        (*which, name): leads for which, told in counts.items() for name, leads in told.items()
+    }
+    assert all(
+        hover == {"Hour": hover["Hour"], "Retarget": hover["Retarget"], **counts[hover["Hour"], hover["Retarget"]]}
+        for hover in hovers
+    )
+    assert len(hovers) == len(marks) == 24 * 3 * 2
 
 
 def test_what_the_page_shows_ties_out(weekend: tuple[Story, datetime], look: Callable[..., AppTest]) -> None:

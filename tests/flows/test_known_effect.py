@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from flows.dispatch import dispatch
 from flows.ingest import ingest
 from flows.reengage import reengage
 from flows.story import using
+from tasks import measure
 from tasks.sources.sample.leads import COMES_BACK_A_DAY, NO_EFFECT, RETARGETING, Reaction
 from tasks.sources.sample.scenery import OPENS_AT
 from tasks.sources.sample.shop import Delivered, SampleShop
@@ -33,6 +35,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Before quiet hours end, so that retargets leave together in the morning.
 MORNING = 7 * HOUR
 ENDS_AT = OPENS_AT + DAYS * DAY + 10 * HOUR
+NEVER = ENDS_AT + 1000 * DAY
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,26 @@ class Retarget:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What the queries of the page on partial leads answer, without what is zero."""
+
+    per_order: Counter[tuple[int, str]]
+    standing: Counter[tuple[int, str]]
+    by_day: Counter[tuple[int, date, str]]
+    by_hour: Counter[tuple[int, int, str]]
+
+
+@dataclass(frozen=True)
 class Stored:
     """What the pipeline stored of a play, in plain collections."""
 
     sends: dict[str, list[tuple[int, datetime]]]  # per customer: order and moment, in order of time
     wrote: dict[str, list[datetime]]
+    deep: dict[str, datetime]
     qualified: dict[str, datetime]
     held_out: dict[str, datetime]  # when enrolled
+    zone: ZoneInfo
+    shown: Shown
 
     def retargets(self) -> Iterator[Retarget]:
         """Those with a day to answer in, to people who had not qualified; an answer belongs to the last one before."""
@@ -61,6 +77,31 @@ class Stored:
             for (order, at), end in zip(sent, ends, strict=True):
                 if at + DAY <= ENDS_AT and self.qualified.get(customer, ENDS_AT) > at:
                     yield Retarget(order, customer, at, min(end, at + DAY))
+
+    def counted(self) -> Shown:
+        """What the page should say, by plain loops: whatever happens belongs to the retarget before it (A7)."""
+        found = Shown(Counter(), Counter(), Counter(), Counter())
+        for customer, sent in self.sends.items():
+            deep, qualified = (reached.get(customer, NEVER) for reached in (self.deep, self.qualified))
+            ends = [at for _, at in sent[1:]] + [ENDS_AT]
+            for (order, at), end in zip(sent, ends, strict=True):
+                first = min((said for said in self.wrote[customer] if said > at), default=NEVER)
+                happened = (("retargeted", at), ("first_responses", first), ("qualified", qualified))
+                for what, moment in happened:
+                    if what == "retargeted" or at < moment <= end:
+                        local = moment.astimezone(self.zone)
+                        found.per_order[order, what] += 1
+                        found.by_day[order, local.date(), what] += 1
+                        if what != "qualified":
+                            found.by_hour[order, local.hour, what] += 1
+                reached = (
+                    "qualified_before" if qualified <= at
+                    else "qualified" if qualified <= end
+                    else "deep_conversation" if deep <= end
+                    else "lead"
+                )  # fmt: skip
+                found.standing[order, reached] += 1
+        return found
 
     def has_qualified(self, customer: str, since: datetime, until: datetime) -> bool:
         at = self.qualified.get(customer)
@@ -102,8 +143,9 @@ def play(server: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> I
             for at in [*(OPENS_AT + day * DAY + MORNING for day in range(DAYS)), ENDS_AT]:
                 hear(work, shop, since, at)
                 since = at
+        measure.campaigns(work, ENDS_AT)
         with work.database.transaction() as connection:
-            return read(connection)
+            return read(work, connection)
 
     try:
         yield run
@@ -139,7 +181,7 @@ def hear(work: Workspace, shop: SampleShop, since: datetime, at: datetime) -> No
     reengage.fn("partial_leads", as_of=at)
 
 
-def read(connection: sa.Connection) -> Stored:
+def read(work: Workspace, connection: sa.Connection) -> Stored:
     sends: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
     wrote: dict[str, list[datetime]] = defaultdict(list)
     for customer, step, at in rows(
@@ -154,16 +196,48 @@ def read(connection: sa.Connection) -> Stored:
         " where m.sender = 'customer'",
     ):
         wrote[customer].append(at)
-    qualified = rows(
-        connection,
-        "select c.customer_id, min(m.milestone_at) from core.milestones m join core.conversations c"
-        " using (conversation_id) where m.milestone = 'qualified' group by 1",
+    deep, qualified = (
+        rows(
+            connection,
+            "select c.customer_id, min(m.milestone_at) from core.milestones m join core.conversations c"
+            f" using (conversation_id) where m.milestone = '{milestone}' group by 1",
+        )
+        for milestone in ("deep_conversation", "qualified")
     )
     held_out = rows(
         connection,
         "select customer_id, enrolled_at from campaign.enrolments where campaign = 'partial_leads' and arm = 'holdout'",
     )
-    return Stored(sends, wrote, dict(map(tuple, qualified)), dict(map(tuple, held_out)))
+    return Stored(
+        sends, wrote, dict(map(tuple, deep)), dict(map(tuple, qualified)), dict(map(tuple, held_out)),
+        work.settings.business_zone, page(work, connection),
+    )  # fmt: skip
+
+
+def page(work: Workspace, connection: sa.Connection) -> Shown:
+    """The answers of the page's queries as counts."""
+
+    def asked(name: str, **days: date) -> Sequence[sa.Row]:
+        return connection.execute(work.queries[f"dashboards/{name}"](campaign="partial_leads", **days)).all()
+
+    return Shown(
+        +Counter({
+            (row.retarget, what): int(getattr(row, column))
+            for row in asked("retargets")
+            for what, column in (("retargeted", "leads"), ("first_responses", "answered"), ("qualified", "qualified"))
+        }),
+        +Counter({(row.retarget, row.milestone): row.leads for row in asked("retargeted_leads")}),
+        +Counter({
+            (row.retarget, row.day, what): int(getattr(row, what))
+            for row in asked("retargets_by_day")
+            for what in ("retargeted", "first_responses", "qualified")
+        }),
+        +Counter({
+            (row.retarget, row.hour, what): int(getattr(row, what))
+            for row in asked("retargets_by_hour", first_day=date.min, last_day=date.max)
+            for what in ("retargeted", "first_responses")
+        }),
+    )  # fmt: skip
 
 
 def added(
@@ -186,6 +260,7 @@ def test_each_retargets_known_effect_is_found_again_and_nobody_held_out_feels_it
         assert 0 < low <= effect.qualifies <= high
         low, high = added(stored, [order], stored.has_answered, unasked)
         assert 0 < low <= effect.qualifies + effect.replies <= high
+    assert stored.shown == stored.counted()  # and the page says so
     assert len(stored.held_out) > 100
     assert not stored.held_out.keys() & stored.sends.keys()
     assert abs(unasked - COMES_BACK_A_DAY) < 0.01
@@ -193,6 +268,7 @@ def test_each_retargets_known_effect_is_found_again_and_nobody_held_out_feels_it
 
 def test_without_an_effect_none_is_found(play: Callable[..., Stored]):
     stored = play(NO_EFFECT)
+    assert stored.shown == stored.counted()
     unasked = stored.a_day_unasked()
     least = min(effect.qualifies for effect in RETARGETING)
 

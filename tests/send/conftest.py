@@ -63,7 +63,8 @@ def empty(database: Database) -> None:
             )
         ).scalars()
         connection.execute(sa.text(f"truncate {', '.join(sorted(set(tables) - set(KEPT)))} restart identity cascade"))
-        connection.execute(sa.text("update campaign.database set mode = null, decided_at = null"))
+        forget = "update campaign.database set mode = null, decided_at = null, remembers_since = null"
+        connection.execute(sa.text(forget))
 
 
 @pytest.fixture

@@ -297,6 +297,36 @@ def test_a_reply_between_two_steps(leads: Callable[..., Leads], anchor: str, sec
     assert world.sent() == [("1", SIX + 12 * HOUR), ("2", second)]  # R17
 
 
+# When somebody writes, and when the three steps leave, in hours after the silence began; without it after 12, 20, 30.
+REPLIES = [
+    ("latest_message", 5, (17, 25, 35)),
+    ("before_first_retarget", 5, (17, 25, 35)),
+    ("latest_message", 15, (12, 35, 45)),
+    ("before_first_retarget", 15, (12, 20, 30)),
+    ("latest_message", 22, (12, 20, 52)),
+    ("before_first_retarget", 22, (12, 20, 30)),
+    ("latest_message", 33, (12, 20, 30)),
+    ("before_first_retarget", 33, (12, 20, 30)),
+]
+
+
+@pytest.mark.parametrize(("anchor", "reply", "leaves"), REPLIES)
+def test_a_reply_before_between_or_after_three_steps_moves_what_has_not_left_by_the_setting(
+    leads: Callable[..., Leads], anchor: str, reply: int, leaves: tuple[int, int, int]
+) -> None:
+    world = leads(("12h", "20h", "30h"), anchor=anchor)
+    world.lead("ann", "v1")
+    world.run(SIX + HOUR)
+    world.stage.dispatch(SIX + reply * HOUR)
+    world.says("v1", SIX + reply * HOUR)
+
+    world.run(SIX + (reply + 1) * HOUR)
+    world.stage.dispatch(SIX + 3 * DAY)
+    world.run(SIX + 10 * DAY)  # whoever answered after the last step is written to no more
+
+    assert world.sent() == [(str(number), SIX + after * HOUR) for number, after in enumerate(leaves, 1)]
+
+
 def test_a_late_step_and_a_reply_make_the_next_one_no_later_than_its_own_time(leads: Callable[..., Leads]) -> None:
     world = leads(("12h", "14h"))
     world.lead("ann", "v1")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from flows.commands import run as commands
-from flows.commands import why
+from flows.commands import sends, why
 from tasks import measure, plan
 from tasks.store import simulating
 from tests.send.stage import NOON, Stage
@@ -21,7 +22,9 @@ from tests.send.test_retargeting import DAY, HOUR, MINUTE, SIX, TEMPLATE, Leads,
 
 cli = typer.Typer()
 cli.command(name="plan")(commands.plan)
+cli.command(name="run")(commands.run)
 cli.command(name="why")(why.why)
+cli.add_typer(sends.app, name="sends")
 
 TEXT = {"file": "sms.txt"}
 PRICES = """
@@ -203,9 +206,12 @@ def test_the_option_of_the_provider_lifts_the_united_states(shop: Callable[..., 
 # ------------------------------------------------------------------------------------------------- plan, simulate
 
 
+def call(world: Leads, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), obj={"workspace": world.stage.work}, env={"COLUMNS": "200"})
+
+
 def asked(world: Leads, *arguments: str) -> list[dict[str, Any]]:
-    result = CliRunner().invoke(cli, [*arguments, "--json", *(["--all"] if "plan" in arguments else [])],
-                                obj={"workspace": world.stage.work})  # fmt: skip
+    result = call(world, *arguments, "--json", *(["--all"] if "plan" in arguments else []))
     assert result.exit_code == 0, result.exception
     return json.loads(result.output)["rows"]
 
@@ -245,6 +251,107 @@ def test_a_plan_of_a_campaign_that_never_pays_counts_what_would_not_leave(shop: 
 
     told = [(row["step"], row["reason"], row["cost"]) for row in rows if row["what"] == "cost"]
     assert told == [("1", "free", None), ("2", "not sent: outside the free window", None)]
+
+
+def backlog(world: Leads, later: datetime) -> None:
+    """One whose window is long over, one whose window ends before the first step is due, and two who are in time."""
+    world.ad()
+    world.lead("long ago", "v1")
+    world.lead("wrote again", "v2", later - 70 * HOUR)
+    world.says("v2", later - HOUR)  # due in eleven hours; the window ends in two
+    world.lead("overdue", "v3", later - 70 * HOUR)
+    world.lead("new", "v4", later - 5 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("category", "pays", "excluded"),
+    [("marketing", False, 2), ("utility", False, 1), ("marketing", True, None)],
+)
+def test_switching_on_with_a_backlog_prints_how_many_it_excludes(
+    shop: Callable[..., Leads], category: str, pays: bool, excluded: int | None
+) -> None:
+    message = {"file": "sms.txt", "template": {"name": "come_back", "category": category}}
+    own = category != "utility"  # of which only the shipped table says that it is free for a day after a message
+    world = shop(own_prices=own, **retargeted("12h", "14h", message=message, after_free_window=pays))
+    later = SIX + 20 * DAY
+    backlog(world, later)
+    expected = [("outside_free_window", excluded)] if excluded else []
+
+    said = call(world, "plan", "back", "--as-of", later.isoformat()).output
+    assert "enrol" in said
+    assert [(why, int(n)) for why, n in re.findall(r"exclude +(\w+) +(\d+)", said)] == expected
+    for command in (("plan",), ("run", "--dry-run"), ("run",)):
+        rows = asked(world, *command, "back", "--as-of", later.isoformat())
+        assert [(row["reason"], row["people"]) for row in rows if row["what"] == "exclude"] == expected
+
+
+def test_who_is_counted_as_excluded_is_who_gets_nothing(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h", "14h"))
+    later = SIX + 20 * DAY
+    backlog(world, later)
+
+    world.run(later)
+    world.stage.dispatch(later + 2 * DAY)
+
+    reached = world.stage.rows("select distinct customer_id from campaign.sends where state = 'accepted' order by 1")
+    assert [row["customer_id"] for row in reached] == ["new", "overdue"]
+    assert world.stage.one("select counts -> 'choose' ->> 'outside_free_window' from campaign.runs"
+                           " where flow = 'reengage'") == "2"  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------- one message
+
+
+def shown(world: Leads, key: str) -> dict[str, Any]:
+    (row,) = asked(world, "sends", "show", key)
+    return {name: row[name] for name in (
+        "billable", "price_category", "price_country", "price", "currency", "is_example_price"
+    )}  # fmt: skip
+
+
+def test_a_message_tells_what_it_cost_and_by_what(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h", "72h", after_free_window=True))
+    world.ad()
+    world.lead("ann", "v1")
+    world.says("v1", SIX + 2 * HOUR)
+    number_of(world, "ann", "DE")
+    world.run(SIX + 3 * HOUR)
+    first, second = world.send("1")["send_key"], world.send("2")["send_key"]
+    assert shown(world, first)["billable"] is None  # nobody knows before it leaves
+
+    world.stage.dispatch(SIX + 4 * DAY)
+
+    by = {"price_category": "marketing", "price_country": "DE"}
+    assert shown(world, first) == {
+        "billable": False, **by, "price": None, "currency": None, "is_example_price": None,
+    }  # fmt: skip
+    assert shown(world, second) == {
+        "billable": True, **by, "price": "0.1131", "currency": "EUR", "is_example_price": False,
+    }  # fmt: skip
+    listed = asked(world, "sends", "list", "--as-of", (SIX + 4 * DAY).isoformat())
+    assert {row["send_key"]: row["billable"] for row in listed} == {first: False, second: True}
+    said = call(world, "sends", "show", second).output
+    assert re.search(r"billable +yes", said)
+    assert re.search(r"price +0\.1131", said)
+
+
+def test_what_whatsapp_itself_says_of_a_message_counts_more_than_what_was_noted(shop: Callable[..., Leads]) -> None:
+    world = shop(**retargeted("12h"))
+    world.ad()
+    world.lead("ann", "v1")
+    number_of(world, "ann", "DE")
+    world.run(SIX + HOUR)
+    world.stage.dispatch(SIX + 12 * HOUR)
+    key = world.send("1")["send_key"]
+    told = "insert into campaign.message_reports (send_key, billable, price_category) values (:key, true, 'utility')"
+    world.stage.run_sql(told, key=key)
+
+    assert shown(world, key) == {
+        "billable": True, "price_category": "utility", "price_country": "DE", "price": None, "currency": None,
+        "is_example_price": None,
+    }  # fmt: skip
+    (listed,) = asked(world, "sends", "list", "--as-of", (SIX + DAY).isoformat())
+    assert listed["billable"] is True
 
 
 @pytest.mark.parametrize(
