@@ -185,3 +185,13 @@ def test_every_direct_dependency_is_pinned_in_the_lock_file():
     lock = (CHECKOUT / "requirements.lock").read_text("utf-8")
     pinned = set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", lock, re.MULTILINE))
     assert names <= pinned, names - pinned
+
+
+def test_the_sample_shop_plays_the_campaign_that_is_shipped():
+    shipped, played = CHECKOUT / "config/campaigns", CHECKOUT / "config/examples/shop/campaigns"
+
+    def content(folder: Path) -> dict[str, str]:
+        read = {path.name: path.read_text("utf-8") for path in (folder / "lapsing_customers").iterdir()}
+        return {name: re.sub(r"^# yaml-language-server.*\n", "", text) for name, text in read.items()}
+
+    assert content(played) == content(shipped)

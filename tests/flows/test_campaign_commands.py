@@ -53,6 +53,18 @@ def test_a_new_campaign_over_conversations_retargets(run):
     assert run("check").exit_code == 0
 
 
+def test_what_lies_among_the_campaigns_and_is_none_is_told(run, tmp_path):
+    campaigns = tmp_path / "config/campaigns"
+    (campaigns / "notes.md").write_text("Ideas for spring.\n")
+    assert run("check").exit_code == 0
+
+    (campaigns / "linked").write_text("../elsewhere/linked")  # what some tools make of a symbolic link
+    (campaigns / "half_done").mkdir()
+    told = json.loads(run("check", "--json").output)["rows"]
+    assert [row["where"].rpartition("/")[2] for row in told] == ["half_done", "linked"]
+    assert all("a folder with a campaign.yaml is expected" in row["what"] for row in told)
+
+
 def test_a_campaign_is_never_written_over(run):
     run("campaign", "new", "spring_letters")
     with pytest.raises(Exception, match="exists already"):
