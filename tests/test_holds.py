@@ -338,10 +338,10 @@ def test_a_file_without_a_required_column_holds_who_reads_it_until_a_whole_file_
 
 
 def people(shop: Shop, at: str) -> list[dict[str, str]]:
-    """200 customers with an email each, as they were at a moment."""
+    """As many customers as a load usually has, with an email each, as they were at a moment."""
     return [
         GOOD["customers"] | {"customer_id": f"renamed-{n}", "email": f"n{n}@example.com", "updated_at": at}
-        for n in range(200)
+        for n in range(LINES)
     ]
 
 
@@ -354,15 +354,15 @@ def test_a_mapped_column_under_a_new_name_empties_nothing_unless_a_person_releas
 
     load = shop.deliver("customers", newer, without="email", beside=["e_mail"])
 
-    assert (load.state, load.lines_in, load.accepted) == ("held", 200, 0)
+    assert (load.state, load.lines_in, load.accepted) == ("held", LINES, 0)
     assert load.reason == f"{COLUMN_SET}: missing email, not in the mapping: e_mail"
     keys = holds_its_readers(shop, "customers", load)
     [again] = shop.pull("customers")
     assert (again.load_id, again.state) == (load.load_id, "held")
-    assert shop.all(EMAILS) == [(200, 200)]
+    assert shop.all(EMAILS) == [(LINES, LINES)]
 
     lets_go(shop, keys, pull.release(shop.work, load.load_id))
-    assert shop.all(EMAILS) == [(200, 0)]
+    assert shop.all(EMAILS) == [(LINES, 0)]
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
