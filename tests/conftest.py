@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from config.settings import CHECKOUT, Settings
+from flows.commands.console import console
 from tasks.store import embedded
 from tasks.store.engine import Database
 from tasks.store.migrate import migrate
@@ -61,6 +62,14 @@ def _state_folder() -> Iterator[None]:
     yield
     embedded.stop(home)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def wide_console() -> Iterator[None]:
+    """Tables that need not break their words, however narrow the terminal was when the console was made."""
+    before, console.width = console.width, 200
+    yield
+    console.width = before
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from tests.send.stage import Stage
 from tests.send.test_hours import HOURS, own_table
 from tests.send.test_retargeting import DAY, HOUR, MINUTE, SIX, Leads, steps
 
+pytestmark = pytest.mark.usefixtures("wide_console")
+
 cli = typer.Typer()
 cli.command()(simulate.simulate)
 
@@ -38,7 +40,7 @@ def leads(make_stage: Callable[..., Stage]) -> Callable[..., Leads]:
 
 def call(world: Leads, customer: str, *words: str, until: datetime = SIX + 15 * HOUR) -> Result:
     asked = ["back", "--customer", customer, "--from", SIX.isoformat(), "--to", until.isoformat(), "--every", "1h"]
-    return CliRunner().invoke(cli, [*asked, *words], obj={"workspace": world.stage.work}, env={"COLUMNS": "200"})
+    return CliRunner().invoke(cli, [*asked, *words], obj={"workspace": world.stage.work})
 
 
 def ask(world: Leads, customer: str, until: datetime = SIX + 15 * HOUR) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from tests.send.stage import NOON, Stage
 from tests.send.test_hours import HOURS, own_table
 from tests.send.test_retargeting import DAY, HOUR, MINUTE, SIX, TEMPLATE, Leads, steps
 
+pytestmark = pytest.mark.usefixtures("wide_console")
+
 cli = typer.Typer()
 cli.command(name="plan")(commands.plan)
 cli.command(name="run")(commands.run)
@@ -207,7 +209,7 @@ def test_the_option_of_the_provider_lifts_the_united_states(shop: Callable[..., 
 
 
 def call(world: Leads, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments), obj={"workspace": world.stage.work}, env={"COLUMNS": "200"})
+    return CliRunner().invoke(cli, list(arguments), obj={"workspace": world.stage.work})
 
 
 def asked(world: Leads, *arguments: str) -> list[dict[str, Any]]:
