@@ -25,7 +25,7 @@ install: .venv/installed ## make .venv with everything the other targets need
 	fi
 	@touch $@
 
-demo: install ## the whole machine on a seeded sample shop, end to end, in about a minute
+demo: install ## the whole machine on a seeded sample shop, end to end, in a minute or two
 	@$(BIN)/reengage --config config/examples/shop demo
 
 test: install browser ## every test; make test q=tests/rules runs a part
