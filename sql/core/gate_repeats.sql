@@ -1,5 +1,5 @@
 /*
-Keys that come more than once in a load: which line stands, and what the others are.
+Keys that come more than once in a load (repeated_keys): which line stands, and what the others are.
 
 The newest stamp stands; of equal stamps the content with the greater hash. The same content again is a duplicate, an
 older stamp an older version, and other content under an equal stamp contradicts.
@@ -9,16 +9,7 @@ grain: updates the lines that do not stand
 params:
   stamp_is_made: boolean - the export has no stamp, so the same content again is a duplicate at any time
 */
-with repeated as (
-    -- numbers are told apart in half the time of texts; keys that share one by chance are told apart below
-    select hashtextextended(key, 0) as hash
-    from checked
-    where verdict = 'accepted' and head
-    group by hashtextextended(key, 0)
-    having count(*) > 1
-),
-
-ranked as (
+with ranked as (
     select
         checked.line_no,
         checked.stamp,
@@ -27,7 +18,7 @@ ranked as (
         first_value(checked.stamp) over best_first as best_stamp,
         first_value(checked.content) over best_first as best_content
     from checked
-    inner join repeated on hashtextextended(checked.key, 0) = repeated.hash
+    inner join repeated_keys on hashtextextended(checked.key, 0) = repeated_keys.hash
     where checked.verdict = 'accepted' and checked.head
     window
         best_first as (

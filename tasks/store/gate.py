@@ -36,10 +36,7 @@ def check(connection: sa.Connection, queries: Queries, load_id: int, key: str) -
     judging.note_keywords(connection, queries, load)
     filling.sampled(connection, f"raw.{load.checked}")
     if not load.grouped:
-        # In little memory: a million keys are compared sooner in parts that fit the processor's cache than all at once.
-        connection.execute(sa.text("set local work_mem = '4MB'"))
-        connection.execute(queries["core/gate_repeats"](stamp_is_made=load.stamp_is_made))
-        connection.execute(sa.text("set local work_mem to default"))
+        judging.mark_repeats(connection, queries, load)
     judging.drop_erased(connection, queries, load, key)
     loads.clear_views(connection)
 

@@ -86,6 +86,19 @@ def note_keywords(connection: sa.Connection, queries: Queries, load: Load) -> No
     connection.execute(queries["core/keywords_store"]())
 
 
+def mark_repeats(connection: sa.Connection, queries: Queries, load: Load) -> None:
+    """Of several lines with one key one stands; a load without such lines is read once."""
+    connection.execute(sa.text("drop table if exists pg_temp.repeated_keys"))
+    connection.execute(sa.text("create temporary table repeated_keys (hash bigint not null) on commit drop"))
+    # A million different keys are sorted in half the time that a hash of them takes to leave memory.
+    connection.execute(sa.text("set local enable_hashagg = off"))
+    repeated = connection.execute(queries["core/gate_repeated"]()).rowcount
+    connection.execute(sa.text("set local enable_hashagg to default"))
+    if repeated:
+        connection.execute(sa.text("analyze repeated_keys"))
+        connection.execute(queries["core/gate_repeats"](stamp_is_made=load.stamp_is_made))
+
+
 def _any_value(connection: sa.Connection, load: Load, column: str) -> bool:
     landed = sa.table(load.landed, sa.column(column), schema="raw")
     return bool(connection.execute(sa.select(sa.exists().where(landed.c[column].is_not(None)))).scalar())

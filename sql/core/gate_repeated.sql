@@ -1,0 +1,14 @@
+/*
+Keys that come more than once in a load, as numbers: texts would take twice as long to tell apart.
+
+Two keys may share a number by chance, so keys are compared again where they are judged (core/gate_repeats).
+
+owner: engineering
+grain: one row per number, into the temporary table repeated_keys
+*/
+insert into repeated_keys (hash)
+select hashtextextended(key, 0) as hash
+from checked
+where verdict = 'accepted' and head
+group by hashtextextended(key, 0)
+having count(*) > 1
