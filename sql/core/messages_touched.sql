@@ -4,6 +4,8 @@ with the first moment that changes.
 
 owner: engineering
 grain: one row per conversation, into the temporary table touched_conversations
+params:
+  known: boolean - some of the messages are stored already (core/gate_compare)
 */
 insert into touched_conversations (conversation_id, since)
 select
@@ -21,7 +23,7 @@ from (
         messages.sent_at
     from checked
     inner join core.messages on checked.message_id = messages.message_id
-    where checked.verdict = 'accepted' and checked.head
+    where cast(:known as boolean) and checked.verdict = 'accepted' and checked.head
 ) as changed
 where conversation_id is not null
 group by conversation_id

@@ -168,18 +168,20 @@ reached as materialized (
                     and (candidates.resent_at is null or attempts.decided_at > candidates.resent_at)
                 limit 1
             ) as refused on true
+            -- As campaign.is_undelivered says of one category; the function would be run for each use of its answer.
             cross join lateral (
-                select case
-                    when ways.category is null then false
-                    else campaign.is_undelivered(
-                        (
-                            select customers.phone_country
-                            from core.customers
-                            where customers.customer_id = candidates.person_id
-                        ),
-                        array[ways.category], candidates.at
-                    )
-                end as is_stopped
+                select
+                    ways.category is not null
+                    and exists (
+                        select from core.customers
+                        inner join campaign.whatsapp_undelivered as undelivered
+                            on undelivered.country = customers.phone_country
+                        where
+                            customers.customer_id = candidates.person_id
+                            and undelivered.category = ways.category
+                            and undelivered.since <= candidates.at
+                    ) as is_stopped
+                offset 0
             ) as delivery
             -- Words of our own reach a person on WhatsApp inside their service window only (C15).
             cross join lateral (

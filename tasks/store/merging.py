@@ -28,19 +28,8 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
 
     # A load is small beside what is stored: its keys are looked up, and its groups fit in memory.
     connection.execute(sa.text("set local random_page_cost = 1.1; set local work_mem = '128MB'"))
-    is_first, known = not _has_rows(connection, load.entity), 0
-    if not is_first:
-        known = connection.execute(queries["core/gate_compare"](stamp_is_made=load.stamp_is_made)).scalar_one()
-    if known:
-        connection.execute(queries["core/gate_displaced"](source=load.source, entity=load.entity))
-        if load.entity == "checkouts":
-            connection.execute(queries["core/guests_left"]())
-        if load.entity == "customers":
-            connection.execute(queries["core/emails_replaced"]())
-        if load.entity == "consents":
-            connection.execute(queries["core/consents_replaced"]())
-        if load.grouped:
-            connection.execute(queries["core/gate_spread"]())
+    is_first = not _has_rows(connection, load.entity)
+    known = 0 if is_first else _compare(connection, queries, load)
     if entity.customer == "bare":
         nobody_yet = is_first and load.lines_in >= MANY_LINES and not _has_rows(connection, "customers")
         with filling.emptied(connection, queries, "customers") if nobody_yet else contextlib.nullcontext():
@@ -51,8 +40,10 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
     tells_silences = load.entity in {"conversations", "messages", "customers"}
     if tells_silences:
         silences.begin(connection)
-    if load.entity in {"conversations", "messages"}:
-        connection.execute(queries[f"core/{load.entity}_touched"]())
+    if load.entity == "conversations":
+        connection.execute(queries["core/conversations_touched"]())
+    if load.entity == "messages":
+        connection.execute(queries["core/messages_touched"](known=known > 0))
     if load.entity == "ads":
         connection.execute(queries["core/ads_noted"]())
     if load.entity == "purchases":
@@ -75,6 +66,25 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
         silences.refresh(connection, queries)
     _note_changed(connection, queries, load, met)
     return report
+
+
+def _compare(connection: sa.Connection, queries: Queries, load: Load) -> int:
+    """How many lines have a key that is known; what they replace is kept aside, those that do not win are marked."""
+    # New keys lie behind all that is stored, and a merge join would read its way up to them.
+    connection.execute(sa.text("set local enable_mergejoin = off"))
+    known = connection.execute(queries["core/gate_compare"](stamp_is_made=load.stamp_is_made)).scalar_one()
+    connection.execute(sa.text("set local enable_mergejoin to default"))
+    if known:
+        connection.execute(queries["core/gate_displaced"](source=load.source, entity=load.entity))
+        if load.entity == "checkouts":
+            connection.execute(queries["core/guests_left"]())
+        if load.entity == "customers":
+            connection.execute(queries["core/emails_replaced"]())
+        if load.entity == "consents":
+            connection.execute(queries["core/consents_replaced"]())
+        if load.grouped:
+            connection.execute(queries["core/gate_spread"]())
+    return known
 
 
 def _settle_whose(connection: sa.Connection, queries: Queries, load: Load, key: str) -> None:

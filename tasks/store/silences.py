@@ -50,7 +50,11 @@ def refresh(connection: sa.Connection, queries: Queries) -> int | None:
         return None
     # What a load touches is looked up: beside it even a short history is long.
     connection.execute(sa.text("set local random_page_cost = 1.1"))
+    # Rows whose place is known are read there: nobody can tell beforehand how few they are.
+    connection.execute(sa.text("set local enable_hashjoin = off"))
     changed = connection.execute(queries["core/silences_refresh"]()).scalar_one()
+    connection.execute(sa.text("set local enable_hashjoin to default"))
+    connection.execute(sa.text("analyze changed_conversations"))
     connection.execute(queries["core/free_windows_refresh"]())
     connection.execute(queries["core/silences_noted"]())
     connection.execute(sa.text("set local random_page_cost to default"))
