@@ -109,7 +109,9 @@ def make_database(
         database = Database(server.url(f"test_{next(_numbers)}"), home)
         admin = sa.create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with admin.connect() as connection:
-            connection.exec_driver_sql(f"create database {database.name} template {templates[business_zone]}")
+            connection.exec_driver_sql(
+                f"create database {database.name} template {templates[business_zone]} strategy file_copy"
+            )
         made.append(database)
         migrate(database, business_zone=business_zone)  # nothing to apply; makes this database's logins
         database.dispose()  # a pool left open by every test would use up the server's connections
