@@ -171,6 +171,15 @@ def test_a_load_that_lacks_a_mapped_column_is_held_and_read_again_when_the_mappi
         run("ingest", "--again", "1", "--release", "1", "--as-of", "2026-06-01")
 
 
+def test_an_extract_that_cannot_be_read_ends_the_command_as_failed(run, shop):
+    (shop / "orders_1.csv").write_text("order_id,customer_id,amount\n1,ann,10.00\n")
+
+    made = run("ingest", "--as-of", "2026-06-01")
+
+    assert made.exit_code == 1
+    assert "of orders is failed: " in " ".join(made.stdout.split())
+
+
 def test_sample_contacts_says_how_many_people_it_gave_any(run):
     run("ingest", "--as-of", "1998-07-01")
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from config.settings import CHECKOUT
 from tasks import pull
-from tasks.store import erasure, replies
+from tasks.store import erasure, milestones, replies
 from tasks.store.gate import MERGE_LOCK
 from tasks.store.workspace import Workspace
 from tests.chats import OPENED, at, body, from_ad, message, plain
@@ -101,6 +101,20 @@ def test_a_dispatch_takes_them_in_first(
         dispatch.fn()
 
     assert conversations(receiver) == [("wamid.1", "4915112345678", "ad-1")]
+
+
+def test_beside_what_is_due_no_more_than_one_batch_of_milestones_is_derived(receiver: Receiver) -> None:
+    stage = receiver.scene.stage
+    stage.run_sql(
+        "insert into core.conversations_changed (conversation_id)"
+        " select 'earlier ' || number from generate_series(1, :number) as number",
+        number=milestones.BATCH + 1,
+    )
+    post(receiver, CLICK)
+
+    assert [load.accepted for load in pull.received(receiver.scene.work, LATER)] == [1]
+
+    assert stage.one("select count(*) from core.conversations_changed") == 2
 
 
 def test_neither_milestones_nor_messages_that_cannot_be_read_stop_a_dispatch(

@@ -81,6 +81,17 @@ def test_derived_milestones_are_right_at_any_moment_also_when_messages_come_late
     assert milestones.derive(work) == 0
 
 
+def test_whose_milestones_are_derived_is_looked_at_again_by_whoever_chooses_people(work: Workspace) -> None:
+    bring(work, "messages", told(body(message("m1", OPENED))))
+    [before] = rows(work, "select customer_id, changed_at from core.silences_changed")
+
+    milestones.derive(work)
+
+    [after] = rows(work, "select customer_id, changed_at from core.silences_changed")
+    assert after[0] == before[0]
+    assert after[1] > before[1]
+
+
 def test_a_purchase_qualifies_and_its_refund_takes_that_back(work: Workspace) -> None:
     bring(work, "messages", told(body(message("m1", OPENED))))
     bring(work, "customers", [good("customers", phone="+4915112345678")])

@@ -112,6 +112,12 @@ def test_a_receiver_that_people_reach_and_no_named_proxy_is_a_warning(email, pro
     assert email("{}", need, public_url=READY["public_url"], trusted_proxies=proxies)[0] == there
 
 
+def test_a_receiver_that_nobody_reaches_yet_needs_no_named_proxy(make_workspace):
+    found = needs(make_workspace(), datetime(2026, 6, 8, tzinfo=UTC))
+    assert found
+    assert "receiver: REENGAGE_TRUSTED_PROXIES" not in {one.need for one in found}
+
+
 def test_an_ad_without_a_bot_is_an_error_and_an_unknown_one_a_warning(make_workspace, tmp_path):
     folder = tmp_path / "config"
     folder.mkdir()

@@ -215,6 +215,27 @@ def test_a_new_milestone_is_a_change_and_the_same_message_again_is_none(
     assert _changed(database, queries, since) == ["of-v2"]
 
 
+def test_an_ad_that_gains_or_loses_its_bot_is_a_change_for_whoever_came_from_it_and_other_news_is_none(
+    database: OneTransaction, queries: Queries
+) -> None:
+    def told(day: int, bot: str | None, status: str = "active") -> list[str]:
+        since = _marked(database)
+        load(
+            database, queries, "ads", [good("ads", bot_id=bot, status=status, updated_at=f"2026-05-{day:02}T00:00:00Z")]
+        )
+        return _changed(database, queries, since)
+
+    load(database, queries, "conversations", [conversation("v1", ad="a1"), conversation("v2", ad="a2")])
+
+    assert told(2, "bot") == ["of-v1"]
+    assert told(3, "another bot") == []
+    assert told(4, "another bot", "paused") == []
+    assert told(6, None) == ["of-v1"]
+    assert told(7, None, "paused") == []
+    assert told(5, "bot") == []  # older than what is known
+    assert told(8, "bot") == ["of-v1"]
+
+
 def test_a_conversation_that_changes_hands_is_a_change_for_both(database: OneTransaction, queries: Queries) -> None:
     load(database, queries, "conversations", [conversation("v1")])
     since = _marked(database)
