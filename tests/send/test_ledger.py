@@ -525,6 +525,16 @@ def test_only_the_outbox_exists_in_a_simulated_database_and_nothing_in_a_dry_run
         open_sender(stage.work, "pigeon", mode="live")
 
 
+def test_whatever_provider_is_named_a_simulated_database_delivers_to_the_outbox(stage: Stage) -> None:
+    (stage.folder / "reengage.yaml").write_text("providers: [{provider: email_sendgrid}]", "utf-8")
+    key = stage.plan(stage.enrol(stage.person("ann")))
+
+    stage.dispatch()
+
+    assert stage.end(key) == ("accepted", None)
+    assert stage.outbox() == {key: 1}
+
+
 def test_the_outbox_keeps_no_uniqueness_on_our_keys(stage: Stage) -> None:
     outbox = open_sender(stage.work, "outbox", mode="simulated")
     message = OutgoingMessage(
