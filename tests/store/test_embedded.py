@@ -129,6 +129,6 @@ def test_the_servers_folders_can_be_entered_whatever_the_umask_takes_away(tmp_pa
     ] * 2
 
 
-@pytest.mark.parametrize(("memory", "megabytes"), [(2**29, 128), (2**33, 1024), (24 * 2**30, 2048), (2**40, 2048)])
+@pytest.mark.parametrize(("memory", "megabytes"), [(2**29, 128), (2 * 2**30, 256), (24 * 2**30, 512), (2**40, 512)])
 def test_the_server_caches_an_eighth_of_the_memory_within_bounds(memory: int, megabytes: int) -> None:
     assert embedded.shared_buffers(memory) == megabytes
