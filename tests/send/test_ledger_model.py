@@ -207,7 +207,8 @@ class Model(RuleBasedStateMachine):
     def claim(self) -> None:
         with self.work.database.transaction() as connection:
             claim = self.ledger.claim(connection, 100)
-            attempts = {row.send_key: str(uuid4()) for row in claim.rows}
+            # The rows of a claim come in no order, and which of them hears what must not hang on it.
+            attempts = {key: str(uuid4()) for key in sorted(row.send_key for row in claim.rows)}
             self.ledger.pin(
                 connection, claim, [Pin(key, attempt, uuid4(), "payload", "v") for key, attempt in attempts.items()]
             )
