@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.errors import ConfigError, Problem, problems_of
+from config.platforms import AdPlatform
 from config.providers import Provider
 from config.sensitive import Sensitive
 
@@ -124,6 +125,9 @@ class Pipeline(BaseModel):
     )
     sender: Sender = Field(Sender(), description="who writes, as every recipient sees it")
     providers: tuple[Provider, ...] = Field((), description="who delivers; a channel without one goes to the outbox")
+    ad_platforms: tuple[AdPlatform, ...] = Field(
+        (), description="ad platforms that are told; audiences of one that is left out go to the outbox"
+    )
     max_window_hours: int = Field(
         720, ge=168, le=8760, description="longest attribution window the evaluation keeps, in hours"
     )
@@ -143,6 +147,16 @@ class Pipeline(BaseModel):
                 raise ValueError(message)
         return providers
 
+    @field_validator("ad_platforms")
+    @classmethod
+    def _each_once(cls, platforms: tuple[AdPlatform, ...]) -> tuple[AdPlatform, ...]:
+        names = [options.platform for options in platforms]
+        for name in names:
+            if names.count(name) > 1:
+                message = f"{name} stands there twice; keep one"
+                raise ValueError(message)
+        return platforms
+
     @field_validator("sensitive")
     @classmethod
     def _one_per_column(cls, entries: tuple[Sensitive, ...]) -> tuple[Sensitive, ...]:
@@ -156,6 +170,10 @@ class Pipeline(BaseModel):
     def provider(self, channel: str) -> Provider | None:
         """Who delivers a channel; None is the outbox."""
         return next((options for options in self.providers if options.channel == channel), None)
+
+    def ad_platform(self, name: str) -> AdPlatform | None:
+        """The options of an ad platform; None is the outbox."""
+        return next((options for options in self.ad_platforms if options.platform == name), None)
 
     def provider_names(self) -> dict[str, str]:
         """The provider's name of each channel that has one."""
@@ -215,6 +233,8 @@ class Settings(BaseSettings):
     whatsapp_verify_token: SecretStr | None = Field(
         None, description="word of your own with which Meta verifies the receiver's address"
     )
+    meta_ads_token: SecretStr | None = Field(None, description="access token of Meta's Marketing API")
+    tiktok_ads_token: SecretStr | None = Field(None, description="access token of TikTok's API for Business")
     vapid_private_key: SecretStr | None = Field(None, description="private key of web push, base64url (webpush_vapid)")
     public_url: str = Field("https://example.com", description="address of the receiver as recipients see it")
     trusted_proxies: Listed[IPvAnyNetwork] = Field(

@@ -1,25 +1,16 @@
 """Where clients of other people's systems are made, each without retries of its own and with a timeout.
 
 The libraries' defaults would send twice: Amazon's client repeats a call whose answer was lost, and SendGrid's waits
-for ever. They also log whole requests at level DEBUG, which would put people into logs, so that is switched off here.
-Only tasks/channels/factory.py calls these, after it has made sure that this database may send at all.
+for ever. Only tasks/channels/factory.py calls these, after it has made sure that this database may send at all.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from tasks.http import hush
 from tasks.rules.errors import Misconfigured
-
-_TALKATIVE = ("python_http_client", "botocore", "boto3", "urllib3", "httpx", "httpcore", "pywebpush")
-
-
-def _hush() -> None:
-    for name in _TALKATIVE:
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.WARNING))
 
 
 def amazon(service: str, *, region: str, endpoint: str | None, timeout: float, connections: int = 10) -> Any:
@@ -31,7 +22,7 @@ def amazon(service: str, *, region: str, endpoint: str | None, timeout: float, c
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    _hush()
+    hush()
     once = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=min(timeout, 3),
@@ -52,25 +43,10 @@ def sendgrid(key: str, *, endpoint: str, timeout: float) -> Any:
 
     from tasks.channels.direct import Direct
 
-    _hush()
+    hush()
     client = SendGridAPIClient(key, host=endpoint)
     client.client = Direct(host=endpoint, request_headers=client.client.request_headers, version=3, timeout=timeout)
     return client
-
-
-def http(endpoint: str, *, timeout: float, headers: Mapping[str, str] | None = None, connections: int = 10) -> Any:
-    """An httpx client below one base address, without redirects; `timeout` in seconds."""
-    import httpx
-
-    _hush()
-    return httpx.Client(
-        base_url=endpoint,
-        timeout=httpx.Timeout(timeout, connect=min(timeout, 3)),
-        headers=dict(headers or {}),
-        follow_redirects=False,
-        trust_env=False,
-        transport=httpx.HTTPTransport(retries=0, limits=httpx.Limits(max_connections=connections)),
-    )
 
 
 def outward(*, timeout: float, inside: Sequence[tuple[str, int]] = (), connections: int = 10) -> Any:
@@ -82,7 +58,7 @@ def outward(*, timeout: float, inside: Sequence[tuple[str, int]] = (), connectio
 
     from tasks.channels.outward import Outward
 
-    _hush()
+    hush()
     return httpx.Client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, 3)),
         follow_redirects=False,

@@ -16,7 +16,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from config.providers import WebpushVapid
-from tasks.channels import clients, web
+from tasks import http
+from tasks.channels import clients
 from tasks.channels.base import OutgoingMessage, Receipt
 from tasks.channels.profile import BUSY, REFUSED, Meaning, Profile
 from tasks.rules.errors import Misconfigured, Refused, Unreached
@@ -133,8 +134,8 @@ class WebpushVapidSender:
             "TTL": str(min(int(left), LONGEST_LIFE)),
         }
         try:
-            answer = web.post(
-                PROFILE, self._client, subscription.endpoint, body=body, headers=headers, seconds=self._seconds
+            answer = http.call(
+                PROFILE.provider, self._client, subscription.endpoint, body=body, headers=headers, seconds=self._seconds
             )
         except Inside:
             raise Refused(f"{PROFILE.provider}: the subscription leads inside", "forbidden_address") from None

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from config.providers import WhatsappCloud
-from tasks.channels import clients, web, whatsapp
+from tasks import http
+from tasks.channels import whatsapp
 from tasks.channels.base import OutgoingMessage, Receipt
 from tasks.channels.profile import Profile
 from tasks.rules.errors import Refused
@@ -47,7 +48,7 @@ class WhatsappCloudSender:
     def open(cls, work: Workspace, options: WhatsappCloud, timeout: float) -> WhatsappCloudSender:
         """The number of reengage.yaml, with the token of the settings and a timeout in seconds."""
         token = work.settings.whatsapp_token
-        client = clients.http(
+        client = http.client(
             options.endpoint,
             timeout=timeout,
             headers={"Authorization": f"Bearer {token.get_secret_value() if token else ''}"},
@@ -62,8 +63,8 @@ class WhatsappCloudSender:
             raise Refused(f"{PROFILE.provider}: not tried ({why})", why)
         if message.seconds_left(self._wall_clock()) <= 0:
             return [Receipt(message.attempt_id, "busy", retry_after=1)]
-        answer = web.post(
-            PROFILE,
+        answer = http.call(
+            PROFILE.provider,
             self._client,
             f"/{self._options.api_version}/{self._options.phone_number_id}/messages",
             body=json.dumps(whatsapp.request(PROFILE, message), ensure_ascii=False).encode(),

@@ -2,19 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+# What a platform may know somebody by: kind -> value in that platform's own form (tasks/platforms/identity.py).
+Person = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a platform said of a page it took."""
+
+    request: str | None = None  # to be asked about later; None: it is settled
+    refused: Mapping[int, str] = field(default_factory=dict)  # place in the page -> why, a stable word
+    # Some were not taken and nobody says who: the whole audience is told again.
+    is_partial: bool = False
+    words: str = ""  # the platform's own, without anything about a person
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request that was taken; counts only."""
+
+    state: Literal["waiting", "done", "partial", "failed"]
+    received: int | None = None
+    matched: int | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a platform says of an audience: how many people it found in it, and whether ads can be shown to them."""
+
+    least: int | None = None  # a platform that rounds says between which numbers; None: it does not say yet
+    most: int | None = None
+    match_rate: float | None = None  # of what it was given, 0 to 1
+    is_usable: bool | None = None
+    words: str = ""  # the platform's own, such as that it is too small
 
 
 class Platform(Protocol):
-    """A client of one ad platform; raises the ProviderErrors of tasks/rules/errors.py."""
+    """A client of one ad platform; raises the ProviderErrors of tasks/rules/errors.py.
 
-    def add(self, audience: str, identities: Sequence[str]) -> None:
-        """Put people, by their hashed identities, into an audience."""
+    Busy: certainly not taken, may be told again later. Misconfigured: token, account or terms; carries the platform's
+    own words. Refused: this audience cannot be told, `reason` says why. Unanswered: taken or not is not known, and
+    telling it again is harmless.
+    """
+
+    page: ClassVar[int]  # people of one call at most
+
+    def find(self, name: str) -> str | None:
+        """The platform's own id of the audience of this name; None when there is none."""
         ...
 
-    def remove(self, audience: str, identities: Sequence[str]) -> None:
-        """Take people out of an audience."""
+    def create(self, name: str, first: Sequence[Person]) -> str:
+        """Make an audience, not safe to repeat, and give its id; `first` are told again by `add`."""
+        ...
+
+    def add(self, audience: str, people: Sequence[Person]) -> Taken:
+        """Put people into the audience of this id; who is in stays in."""
+        ...
+
+    def remove(self, audience: str, people: Sequence[Person]) -> Taken:
+        """Take people out of the audience of this id; who is out stays out."""
+        ...
+
+    def ask(self, request: str) -> Outcome:
+        """What became of a request."""
+        ...
+
+    def size(self, audience: str) -> Size:
+        """How large the platform says the audience of this id is."""
         ...
 
     def close(self) -> None:

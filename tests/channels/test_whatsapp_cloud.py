@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from config.providers import WhatsappCloud
-from tasks.channels import clients, web, whatsapp
+from tasks import http
+from tasks.channels import whatsapp
 from tasks.channels.base import OutgoingMessage, Receipt
 from tasks.channels.whatsapp_cloud import PROFILE, WhatsappCloudSender
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered, Unreached, WrongTemplate
@@ -133,7 +134,7 @@ def meta() -> Iterator[Loopback]:
 
 def sender(url: str, *, token: str = "a-token", seconds: float = 1.5, **options: Any) -> WhatsappCloudSender:
     given = WhatsappCloud(provider="whatsapp_cloud", endpoint=url, phone_number_id=NUMBER, **options)
-    client = clients.http(url, timeout=seconds, headers={"Authorization": f"Bearer {token}"})
+    client = http.client(url, timeout=seconds, headers={"Authorization": f"Bearer {token}"})
     return WhatsappCloudSender(client, given, seconds=seconds, wall_clock=noon)
 
 
@@ -345,7 +346,7 @@ def test_a_person_who_has_had_enough_marketing_is_left_alone_for_a_day_at_least(
 
 def test_a_wrong_number_of_ours_halts_and_a_wrong_parameter_does_not(meta):
     wrong = WhatsappCloud(provider="whatsapp_cloud", endpoint=meta.url, phone_number_id="1")
-    client = clients.http(meta.url, timeout=1, headers={"Authorization": "Bearer a-token"})
+    client = http.client(meta.url, timeout=1, headers={"Authorization": "Bearer a-token"})
 
     with pytest.raises(Misconfigured):
         WhatsappCloudSender(client, wrong, wall_clock=noon).send([outgoing("whatsapp", GERMAN)])
@@ -368,7 +369,7 @@ def test_a_wrong_token_halts(meta):
     ],
 )
 def test_a_wait_may_be_asked_for_as_a_date_by_the_providers_own_clock(asked, seconds):
-    answer = web.Answer(429, {"retry-after": asked, "date": "Tue, 10 Mar 2026 12:00:00 GMT"}, b"")
+    answer = http.Answer(429, {"retry-after": asked, "date": "Tue, 10 Mar 2026 12:00:00 GMT"}, b"")
 
     assert answer.retry_after == seconds
 

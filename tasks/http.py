@@ -1,20 +1,44 @@
-"""One HTTP request and what became of it: the same for every sender that speaks HTTP by itself."""
+"""One HTTP request and what became of it: the same for every client that speaks HTTP by itself."""
 
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from tasks.channels.profile import Profile
 from tasks.rules.errors import Busy, Unanswered, Unreached
 
 # An answer is a few hundred bytes; whoever sends more is not read to the end.
 LONGEST_ANSWER: Final = 64 * 1024
+# They log whole requests at level DEBUG, which would put people into logs.
+_TALKATIVE: Final = ("python_http_client", "botocore", "boto3", "urllib3", "httpx", "httpcore", "pywebpush")
+
+
+def hush() -> None:
+    """Keep the libraries that talk to other people's systems from logging what they send."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))
+
+
+def client(endpoint: str, *, timeout: float, headers: Mapping[str, str] | None = None, connections: int = 10) -> Any:
+    """An httpx client below one base address, without redirects or retries of its own; `timeout` in seconds."""
+    import httpx
+
+    hush()
+    return httpx.Client(
+        base_url=endpoint,
+        timeout=httpx.Timeout(timeout, connect=min(timeout, 3)),
+        headers=dict(headers or {}),
+        follow_redirects=False,
+        trust_env=False,
+        transport=httpx.HTTPTransport(retries=0, limits=httpx.Limits(max_connections=connections)),
+    )
 
 
 @dataclass(frozen=True)
@@ -50,8 +74,17 @@ class Answer:
         return max((until - (_moment(self.headers.get("date", "")) or datetime.now(UTC))).total_seconds(), 0)
 
 
-def post(profile: Profile, client: Any, url: Any, *, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
-    """Post once over an httpx client; reading the whole answer takes at most `seconds`.
+def call(
+    provider: str,
+    client: Any,
+    url: Any,
+    *,
+    method: str = "POST",
+    body: bytes | Iterable[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float,
+) -> Answer:
+    """Ask once over an httpx client; reading the whole answer takes at most `seconds`. `provider` is for errors.
 
     Raises Unreached, or Busy where our own connections are all in use, when certainly no byte of the request has left;
     Unanswered when there is no status to read.
@@ -59,17 +92,17 @@ def post(profile: Profile, client: Any, url: Any, *, body: bytes, headers: Mappi
     import httpx
 
     ends_at = time.monotonic() + seconds
-    told = {**headers, "Accept-Encoding": "identity"}
+    told = {**(headers or {}), "Accept-Encoding": "identity"}
     try:
-        with client.stream("POST", url, content=body, headers=told) as response:
+        with client.stream(method, url, content=body, headers=told) as response:
             found = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, found, _body(response, ends_at))
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise Unreached(f"{profile.provider}: cannot be reached ({type(error).__name__})") from None
+        raise Unreached(f"{provider}: cannot be reached ({type(error).__name__})") from None
     except httpx.PoolTimeout as error:
-        raise Busy(f"{profile.provider}: no connection is free ({type(error).__name__})") from None
+        raise Busy(f"{provider}: no connection is free ({type(error).__name__})") from None
     except httpx.HTTPError as error:
-        raise Unanswered(f"{profile.provider}: no answer ({type(error).__name__})") from None
+        raise Unanswered(f"{provider}: no answer ({type(error).__name__})") from None
 
 
 def _body(response: Any, ends_at: float) -> bytes | None:
