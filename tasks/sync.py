@@ -3,45 +3,91 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
+from typing import Literal
 
 import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.platforms import factory, identity
-from tasks.platforms.base import Platform
-from tasks.rules.errors import ConfigError, ProviderError
+from tasks.platforms.base import Platform, Replaces, Taken
+from tasks.rules.errors import ConfigError, ProviderError, Unanswered
 from tasks.step import say, show_table, step
 from tasks.store import audiences as store
 from tasks.store import choosing
 from tasks.store.audiences import Member, Pending
 from tasks.store.runs import Run
 
-# People per call: what the smallest of the real platforms takes at once (C19).
-PAGE = 10_000
-VERBS = ("remove", "add")
+Verb = Literal["remove", "add"]
+Connect = Callable[[Run, str], Platform]
+# A platform that answers later is asked no sooner, and one that never answers has failed.
+ASK_AFTER = timedelta(minutes=10)
+GIVE_UP_AFTER = timedelta(days=1)
+
+
+@dataclass
+class _Told:
+    """What a sync has told so far; `failed` audiences are told again by the next run."""
+
+    people: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    asked: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, platform, audience
+    failed: dict[tuple[str, str, str], ProviderError] = field(default_factory=dict)
 
 
 def connect(run: Run, platform: str) -> Platform:
     """The client a run tells an ad platform's audiences with."""
-    return factory.open_platform(run.work, factory.OUTBOX, platform, mode=run.mode)
+    provider = factory.provider(run.work, platform, run.mode)
+    return factory.open_platform(run.work, provider, platform, mode=run.mode)
 
 
 @step(name="sync audiences", tags=["sync"], retries=2)
-def audiences(run: Run, *, page: int = PAGE, connect: Callable[[Run, str], Platform] = connect) -> dict[str, int]:
+def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) -> dict[str, int]:
     """Bring a campaign's audiences to what they should be; an unchanged audience is not told anything.
 
     Safe to repeat at any point: membership is state, every page is recorded before the next, removals come first.
+    `page` people are told at once, as many as the platform takes where it is left out.
     """
     if run.campaign is None:
         raise TypeError("audiences are synced for one campaign")
-    waiting = run.work.database.repeated(partial(_desire, run, run.campaign))
-    counts = _tell(run, {run.campaign.name: waiting}, VERBS, page, connect)
-    run.counts["audiences"] = counts
-    return counts
+    name, told = run.campaign.name, _Told()
+    before = {name: _told_before(run, name)}
+    waiting = {name: run.work.database.repeated(partial(_desire, run, run.campaign))}
+    _each(run, waiting, connect, told, partial(_tell, verb="remove", page=page))
+    _each(run, before, connect, told, _settle)
+    _each(run, before, connect, told, _replace)
+    _each(run, waiting, connect, told, partial(_tell, verb="add", page=page))
+    _each(run, {name: _told_before(run, name)}, connect, told, _measure)
+    return _finish(run, told)
+
+
+@step(name="take people off audiences", tags=["sync"], retries=2)
+def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -> dict[str, int]:
+    """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
+    work, waiting = run.work, {}
+    folder = work.settings.folder("campaigns")
+    with work.database.transaction() as connection:
+        names = store.campaigns(work.queries, connection)
+    before = {name: _told_before(run, name) for name in names}
+    for name in names:
+        with work.database.transaction() as connection:
+            if not (folder / name / "campaign.yaml").is_file():
+                waiting[name] = store.abandon(work.queries, connection, name, run.as_of)
+                continue
+            try:
+                campaign = work.campaign(name)
+            except ConfigError:  # the folder has problems: who was to leave before leaves all the same
+                waiting[name] = store.pending(work.queries, connection, name)
+                continue
+        waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
+    told = _Told()
+    _each(run, waiting, connect, told, partial(_tell, verb="remove", page=page))
+    _each(run, before, connect, told, _settle)
+    return _finish(run, told)
 
 
 def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
@@ -54,80 +100,226 @@ def _only_leave(run: Run, campaign: Campaign, connection: sa.Connection) -> list
     return store.desire(run.work, connection, campaign, run.as_of, may_add=False)
 
 
-@step(name="take people off audiences", tags=["sync"], retries=2)
-def removals(run: Run, *, page: int = PAGE) -> dict[str, int]:
-    """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
-    work, waiting = run.work, {}
-    folder = work.settings.folder("campaigns")
-    with work.database.transaction() as connection:
-        names = store.campaigns(work.queries, connection)
-    for name in names:
-        with work.database.transaction() as connection:
-            if not (folder / name / "campaign.yaml").is_file():
-                waiting[name] = store.abandon(work.queries, connection, name, run.as_of)
-                continue
-            try:
-                campaign = work.campaign(name)
-            except ConfigError:  # the folder has problems: who was to leave before leaves all the same
-                waiting[name] = store.pending(work.queries, connection, name)
-                continue
-        waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
-    counts = _tell(run, waiting, ("remove",), page, connect)
-    run.counts["audiences"] = counts
-    return counts
+def _told_before(run: Run, campaign: str) -> list[Pending]:
+    """A campaign's audiences that were told anything; one that somebody else was told about begins anew."""
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        for audience in (found := store.of_campaign(queries, connection, campaign)):
+            provider = factory.provider(run.work, audience.platform, run.mode)
+            store.forget(queries, connection, audience, provider)
+    return found
 
 
-def _tell(
+def _each(
     run: Run,
-    waiting: dict[str, list[Pending]],
-    verbs: Sequence[str],
-    page: int,
-    connect: Callable[[Run, str], Platform],
-) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    failed: list[ProviderError] = []
-    for verb in verbs:  # every removal, of all platforms, before the first addition
-        for campaign, found in waiting.items():
-            for audience in found:
-                try:
-                    with closing(connect(run, audience.platform)) as platform:
-                        people = _pages(run, platform, campaign, audience, verb, page)
-                except ProviderError as error:  # the other audiences go on; this one is told again by the next run
-                    failed.append(error)
-                    continue
-                if people:
-                    counts[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += people
-    told = ", ".join(f"{name} {people:,}" for name, people in sorted(counts.items()))
-    say(f"audiences: {told or 'nothing to tell'}")
+    waiting: Mapping[str, Sequence[Pending]],
+    connect: Connect,
+    told: _Told,
+    act: Callable[[Run, Platform, str, Pending, _Told], None],
+) -> None:
+    """Do one thing with every audience; one that fails is left alone for the rest of the sync, the others go on."""
+    for campaign, found in waiting.items():
+        for audience in found:
+            which = (campaign, audience.platform, audience.audience)
+            if which in told.failed:
+                continue
+            told.asked.add(which)
+            try:
+                with closing(connect(run, audience.platform)) as platform:
+                    act(run, platform, campaign, audience, told)
+            except ProviderError as error:
+                told.failed[which] = error
+
+
+def _finish(run: Run, told: _Told) -> dict[str, int]:
+    done = ", ".join(f"{name} {people:,}" for name, people in sorted(told.people.items()))
+    say(f"audiences: {done or 'nothing to tell'}")
+    counts = told.people + told.refused
     show_table(
-        "audiences", [{"what": name, "people": people} for name, people in sorted(counts.items())],
-        "How many people were added to and removed from ad audiences",
-    )  # fmt: skip
-    if failed:
-        raise failed[0]
+        "audiences",
+        [{"what": name, "people": people} for name, people in sorted(counts.items())]
+        + [
+            {"what": f"{platform} {audience}: {error}", "people": None}
+            for (_, platform, audience), error in told.failed.items()
+        ],
+        "How many people were added to and removed from ad audiences, and who could not be",
+    )
+    run.counts["audiences"] = dict(counts)
+    with run.work.database.transaction() as connection:
+        for campaign, platform, audience in sorted(told.asked):
+            error = told.failed.get((campaign, platform, audience))
+            which = Pending(platform, audience, 0, 0)
+            store.trouble(run.work.queries, connection, campaign, which, run.as_of, str(error) if error else None)
+    if told.failed:
+        raise next(iter(told.failed.values()))
     return dict(counts)
 
 
-def _pages(run: Run, platform: Platform, campaign: str, audience: Pending, verb: str, size: int) -> int:
+def _tell(
+    run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told, *, verb: Verb, page: int | None
+) -> None:
     """Tell one audience page by page; each page is recorded in a transaction of its own."""
-    work, people = run.work, 0
-    call = platform.remove if verb == "remove" else platform.add
-    while True:
-        with work.database.transaction() as connection:
-            members = store.page(work.queries, connection, campaign, audience, verb, size)
-        if not members:
-            return people
+    if not (audience.removes if verb == "remove" else audience.adds):
+        return
+    size, after, number = min(page or platform.page, platform.page), "", None
+    while members := _page(run, campaign, audience, verb, after, size):
+        after = members[-1].customer_id
         members = [_identified(audience.platform, member) for member in members]
-        told = [member.identity for member in members if member.identity and not member.is_shared]
-        if told:
-            call(audience.audience, told)
-        with work.database.transaction() as connection:
-            store.told(work.queries, connection, campaign, audience, verb, members, run.as_of)
-        people += len(members)
+        people = [member for member in members if member.identifiers and not member.is_shared]
+        if people:
+            number = number or _external_id(run, platform, audience, verb, people)
+        taken = _call(run, platform, audience, verb, number, people) if people and number else Taken()
+        members = _judged(members, people, taken, verb)
+        _record(run, campaign, audience, verb, members, len(people), taken)
+        for member in members:
+            if member.refused:
+                told.refused[f"{audience.platform} refused: {member.refused}"] += 1
+            else:
+                told.people[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += 1
+
+
+def _page(run: Run, campaign: str, audience: Pending, verb: Verb, after: str, size: int) -> list[Member]:
+    with run.work.database.transaction() as connection:
+        return store.page(run.work.queries, connection, campaign, audience, verb, after, size)
 
 
 def _identified(platform: str, member: Member) -> Member:
-    """Who goes out leaves under the identity they came in with; who comes in gets theirs from today's contact."""
-    if member.identity:
+    """Who goes out leaves under the identifiers they came in with; who comes in gets theirs from today's contact."""
+    if member.identifiers:
         return member
-    return replace(member, identity=identity.identity(platform, member.email, member.phone))
+    contact = identity.Contact(member.email, member.phone, member.first_name, member.last_name, member.country)
+    return replace(member, identifiers=dict(identity.identifiers(platform, contact)) or None)
+
+
+def _external_id(run: Run, platform: Platform, audience: Pending, verb: Verb, first: Sequence[Member]) -> str | None:
+    """What the platform calls the audience: known, found by its name, or made; None where nobody is in it."""
+    queries = run.work.queries
+    provider = factory.provider(run.work, audience.platform, run.mode)
+    with run.work.database.transaction() as connection:
+        known = store.known(queries, connection, audience)
+    if known:
+        return known.external_id
+    number = platform.find(audience.audience)
+    if number is None and verb == "add":
+        number = platform.create(audience.audience, [member.identifiers or {} for member in first])
+    if number is not None:
+        with run.work.database.transaction() as connection:
+            store.found(queries, connection, audience, provider, number)
+    return number
+
+
+def _call(run: Run, platform: Platform, audience: Pending, verb: Verb, number: str, people: Sequence[Member]) -> Taken:
+    """Tell a platform one page. A lost answer is told again; where only all of it at once is certain, that is noted."""
+    call = platform.remove if verb == "remove" else platform.add
+    try:
+        taken = call(number, [member.identifiers or {} for member in people])
+    except Unanswered:
+        _doubt(run, audience)
+        raise
+    if taken.is_partial:
+        _doubt(run, audience)
+    return taken
+
+
+def _doubt(run: Run, audience: Pending) -> None:
+    with run.work.database.transaction() as connection:
+        store.doubt(run.work.queries, connection, audience, is_doubtful=True)
+
+
+def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, verb: Verb) -> list[Member]:
+    refused = {people[place].customer_id: why for place, why in taken.refused.items()}
+    return [
+        replace(
+            member,
+            refused=refused.get(member.customer_id)
+            or ("no_identifier" if verb == "add" and not member.identifiers else None),
+        )
+        for member in members
+    ]
+
+
+def _record(
+    run: Run, campaign: str, audience: Pending, verb: Verb, members: Sequence[Member], people: int, taken: Taken
+) -> None:
+    queries, number = run.work.queries, None
+    with run.work.database.transaction() as connection:
+        if people:
+            number = store.request(
+                queries, connection, campaign, audience, verb, run.as_of, people=people, external_id=taken.request,
+                state="waiting" if taken.request else "partial" if taken.is_partial else "done", words=taken.words,
+            )  # fmt: skip
+        store.told(queries, connection, campaign, audience, verb, members, run.as_of, number if taken.request else None)
+
+
+def _replace(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+    """Where a page may have been lost, and the platform can, tell it everybody at once, of every campaign."""
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        known = store.known(queries, connection, audience)
+    if known is None or not known.is_doubtful or not isinstance(platform, Replaces):
+        return
+    with run.work.database.transaction() as connection:
+        request = store.request(
+            queries, connection, campaign, audience, "replace", run.as_of, people=0, external_id=None, state="waiting"
+        )
+    people = 0
+
+    def everybody() -> Iterator[dict[str, str]]:
+        nonlocal people
+        after = ""
+        while members := _whole_page(run, audience, after, request, platform.page):
+            after = members[-1].customer_id
+            people += len(members)
+            yield from (member.identifiers for member in members if member.identifiers)
+
+    taken = platform.replace(known.external_id, everybody())
+    with run.work.database.transaction() as connection:
+        store.replaced(queries, connection, audience, request, people, run.as_of)
+        store.doubt(queries, connection, audience, is_doubtful=taken.is_partial)
+    told.people[f"{audience.platform} told anew"] += people
+
+
+def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int) -> list[Member]:
+    """The next of everybody who belongs into an audience, marked as told by this request."""
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        members = [
+            _identified(audience.platform, replace(member, identifiers=None))
+            for member in store.whole_page(queries, connection, audience, after, size)
+        ]
+        store.mark(queries, connection, audience, request, [member for member in members if member.identifiers])
+    return members
+
+
+def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+    """Ask what became of requests that a platform only took."""
+    del campaign, told
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        waiting = store.waiting(queries, connection, audience, run.as_of - ASK_AFTER)
+    for request in waiting:
+        outcome = platform.ask(request.external_id)
+        state, words = outcome.state, outcome.words
+        if state == "waiting" and run.as_of - request.told_at >= GIVE_UP_AFTER:
+            state, words = "failed", "no answer within a day"
+        with run.work.database.transaction() as connection:
+            store.settle(
+                queries, connection, request.request_id, run.as_of, state=state, received=outcome.received,
+                matched=outcome.matched, words=words,
+            )  # fmt: skip
+
+
+def _measure(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+    """Note once a day how large a platform says an audience is."""
+    del campaign, told
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        known = store.known(queries, connection, audience)
+        if known is None or store.is_measured(queries, connection, audience, run.as_of):
+            return
+    size = platform.size(known.external_id)
+    with run.work.database.transaction() as connection:
+        store.measure(
+            queries, connection, audience, run.as_of, least=size.least, most=size.most, match_rate=size.match_rate,
+            is_usable=size.is_usable, words=size.words,
+        )  # fmt: skip

@@ -526,7 +526,7 @@ def test_an_ad_platform_that_did_not_confirm_keeps_the_receipt_open(work: Worksp
         connection.execute(sa.text("alter table outbox.audience_calls rename to closed_for_now"))
 
     first = erase.person(work, WHO, AS_OF)
-    left = rows(work, "select customer_id, identity from campaign.audience_members")
+    left = rows(work, "select customer_id, identifiers from campaign.audience_members")
     with work.database.transaction() as connection:
         connection.execute(sa.text("alter table outbox.closed_for_now rename to audience_calls"))
     with runs.begin(work, "dispatch", None, AS_OF) as run:
@@ -534,7 +534,7 @@ def test_an_ad_platform_that_did_not_confirm_keeps_the_receipt_open(work: Worksp
         erase.unfinished(run)
 
     assert dict(first.waits_for) == {"audiences": 1}
-    assert left == [{"customer_id": WHO, "identity": identity.identity("meta", EMAIL, None)}]
+    assert left == [{"customer_id": WHO, "identifiers": identity.identifiers("meta", identity.Contact(EMAIL))}]
     assert rows(work, "select * from campaign.audience_members") == []
     assert rows(work, "select * from outbox.audience_members") == []
     assert rows(work, "select person, pseudonym from campaign.erasures") == [{"person": None, "pseudonym": None}]

@@ -29,7 +29,8 @@ with joined as (
         desired = true,
         reason = null,
         desired_at = excluded.desired_at,
-        contact_sha256 = excluded.contact_sha256
+        contact_sha256 = excluded.contact_sha256,
+        refused = null
     where
         not known.desired
         or known.contact_sha256 is distinct from excluded.contact_sha256

@@ -1,5 +1,6 @@
 /*
-Record that a platform took these people out.
+Record what a platform did with people it was told to let go. Whose coming in it has not answered yet stays pending, so
+that they are told to leave once more after that.
 
 owner: engineering
 params:
@@ -7,16 +8,39 @@ params:
   audience: text - the audience
   campaign: text - the campaign
   as_of: timestamptz - decision clock
-  customer_ids: text[] - who
+  request_id: bigint nullable - the request, where what became of it is said later
+  members: jsonb - customer_id and refused (why not, or null) of each
 */
+with told as (
+    select
+        told.customer_id,
+        told.refused,
+        told.refused is not null
+        or exists (
+            select from campaign.audience_members as members
+            inner join campaign.audience_requests as requests on requests.request_id = members.request_id
+            where
+                members.platform = cast(:platform as text)
+                and members.audience = cast(:audience as text)
+                and members.campaign = cast(:campaign as text)
+                and members.customer_id = told.customer_id
+                and requests.state = 'waiting'
+                and requests.verb <> 'remove'
+        ) as stays
+    from jsonb_to_recordset(cast(:members as jsonb)) as told (customer_id text, refused text)
+)
+
 update campaign.audience_members
 set
-    applied = false,
-    applied_at = cast(:as_of as timestamptz),
-    applied_contact_sha256 = null,
-    identity = null
+    applied = told.stays,
+    applied_at = case when told.stays then applied_at else cast(:as_of as timestamptz) end,
+    applied_contact_sha256 = case when told.stays then applied_contact_sha256 end,
+    identifiers = case when told.stays or cast(:request_id as bigint) is not null then identifiers end,
+    refused = told.refused,
+    request_id = case when told.stays then audience_members.request_id else cast(:request_id as bigint) end
+from told
 where
-    platform = cast(:platform as text)
-    and audience = cast(:audience as text)
-    and campaign = cast(:campaign as text)
-    and customer_id = any(cast(:customer_ids as text[]))
+    audience_members.platform = cast(:platform as text)
+    and audience_members.audience = cast(:audience as text)
+    and audience_members.campaign = cast(:campaign as text)
+    and audience_members.customer_id = told.customer_id

@@ -1,5 +1,5 @@
 /*
-The next page of people to put into an audience, with the contact their identity is made of.
+The next page of people to put into an audience, with what their identifiers are made of.
 
 owner: engineering
 grain: one row per person
@@ -7,24 +7,30 @@ params:
   platform: text - the ad platform
   audience: text - the audience
   campaign: text - the campaign
+  after: text - the last person of the page before; empty at the beginning
   page: int - how many at most
 returns:
   customer_id: text unique - who
   email: text nullable - canonical email
   phone: text nullable - phone number, E.164
+  first_name: text nullable - as the customer writes it
+  last_name: text nullable - as the customer writes it
+  country: text nullable - two letters
   contact_sha256: text - of this contact
 */
 select
-    members.customer_id, customers.email_canonical as email, customers.phone_e164 as phone, members.contact_sha256
+    members.customer_id, customers.email_canonical as email, customers.phone_e164 as phone, customers.first_name,
+    customers.last_name, customers.country, members.contact_sha256
 from campaign.audience_members as members
 inner join core.customers on customers.customer_id = members.customer_id
 where
     members.platform = cast(:platform as text)
     and members.audience = cast(:audience as text)
     and members.campaign = cast(:campaign as text)
+    and members.customer_id > cast(:after as text)
     and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
+    and not (members.desired and not members.applied and members.refused is not null)
     and members.desired
     and not members.applied
-    and coalesce(customers.email_canonical, customers.phone_e164) is not null
 order by members.customer_id
 limit cast(:page as int)

@@ -7,14 +7,15 @@ params:
   platform: text - the ad platform
   audience: text - the audience
   campaign: text - the campaign
+  after: text - the last person of the page before; empty at the beginning
   page: int - how many at most
 returns:
   customer_id: text unique - who
-  identity: text - what the platform knows them by
+  identifiers: jsonb nullable - what the platform knows them by
   is_shared: boolean - another campaign wants them in under the same contact: the platform is told nothing
 */
 select
-    members.customer_id, members.identity,
+    members.customer_id, members.identifiers,
     exists (
         select from campaign.audience_members as others
         where
@@ -30,6 +31,7 @@ where
     members.platform = cast(:platform as text)
     and members.audience = cast(:audience as text)
     and members.campaign = cast(:campaign as text)
+    and members.customer_id > cast(:after as text)
     and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
     and members.applied
 order by members.customer_id

@@ -19,5 +19,6 @@ from campaign.audience_members
 where
     campaign = cast(:campaign as text)
     and (desired <> applied or contact_sha256 is distinct from applied_contact_sha256)
+    and not (desired and not applied and refused is not null)
 group by platform, audience
 order by platform, audience

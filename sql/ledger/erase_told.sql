@@ -73,7 +73,7 @@ outcomes as (
 
 audience_members as (
     delete from campaign.audience_members
-    where customer_id = any(cast(:ids as text[])) and not applied
+    where customer_id = any(cast(:ids as text[])) and not applied and request_id is null
     returning customer_id
 )
 

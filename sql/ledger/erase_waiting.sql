@@ -21,7 +21,7 @@ select
     (
         select count(*)
         from campaign.audience_members
-        where customer_id = any(cast(:ids as text[])) and applied
+        where customer_id = any(cast(:ids as text[])) and (applied or request_id is not null)
     ) as audiences,
     (
         select count(*)

@@ -16,7 +16,7 @@ with old as (
     where
         not desired
         and not applied
-        and identity is null
+        and identifiers is null
         and contact_sha256 is null
         and applied_contact_sha256 is null
         and greatest(desired_at, applied_at) < cast(:before as timestamptz)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 # What a platform may know somebody by: kind -> value in that platform's own form (tasks/platforms/identity.py).
 Person = Mapping[str, str]
@@ -78,4 +78,13 @@ class Platform(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+        ...
+
+
+@runtime_checkable
+class Replaces(Protocol):
+    """A platform that takes a whole audience at once, which makes who is in it certain again."""
+
+    def replace(self, audience: str, people: Iterable[Person]) -> Taken:
+        """Let exactly these people be in the audience of this id."""
         ...

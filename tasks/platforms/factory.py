@@ -12,6 +12,11 @@ from tasks.store.workspace import Workspace
 OUTBOX = "outbox"
 
 
+def provider(work: Workspace, platform: str, mode: Mode | None) -> str:
+    """Who is told about an ad platform's audiences: the platform where it is named and live, else the outbox."""
+    return platform if mode == "live" and work.settings.pipeline.ad_platform(platform) else OUTBOX
+
+
 def open_platform(work: Workspace, provider: str, platform: str, *, mode: Mode | None) -> Platform:
     """The client that speaks to an ad platform; `provider` is the platform itself, or the outbox in its place.
 
@@ -24,4 +29,10 @@ def open_platform(work: Workspace, provider: str, platform: str, *, mode: Mode |
         raise ModeError(f"this database is not live: it tells the outbox only, not {provider}")
     if provider not in PLATFORMS:
         raise Misconfigured(f"there is no ad platform client {provider}; there are: {', '.join(PLATFORMS)}")
+    options = work.settings.pipeline.ad_platform(platform)
+    if provider != OUTBOX and options is None:
+        raise Misconfigured(f"{platform} is not among the ad_platforms of reengage.yaml")
+    missing = [name for name in options.secrets if getattr(work.settings, name) is None] if options else []
+    if provider != OUTBOX and missing:
+        raise Misconfigured(f"{platform} needs {', '.join(f'REENGAGE_{name.upper()}' for name in missing)}")
     return PLATFORMS[provider](work, platform)

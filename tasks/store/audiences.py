@@ -28,14 +28,36 @@ class Pending:
 
 @dataclass(frozen=True)
 class Member:
-    """One person of a page; contact and identity live in memory only."""
+    """One person of a page; contact and identifiers live in memory only."""
 
     customer_id: str
-    identity: str | None = None
+    identifiers: dict[str, str] | None = None
     email: str | None = None
     phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    country: str | None = None
     contact_sha256: str | None = None
     is_shared: bool = False  # another campaign wants them in the same audience
+    refused: str | None = None  # why the platform cannot take them, or let them go
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an audience on its platform."""
+
+    provider: str  # who was told so far: the platform, or the outbox in its place
+    external_id: str
+    is_doubtful: bool  # who is in it is not certain
+
+
+@dataclass(frozen=True)
+class Request:
+    """Something a platform was told and has not answered for good."""
+
+    request_id: int
+    external_id: str
+    told_at: datetime
 
 
 def audience_name(campaign: Campaign, platform: str) -> str:
@@ -111,13 +133,11 @@ def abandon(queries: Queries, connection: sa.Connection, campaign: str, as_of: d
 
 
 def page(
-    queries: Queries, connection: sa.Connection, campaign: str, audience: Pending, verb: str, size: int
+    queries: Queries, connection: sa.Connection, campaign: str, audience: Pending, verb: str, after: str, size: int
 ) -> list[Member]:
-    """The next people to `remove` from or `add` to an audience."""
+    """The next people to `remove` from or `add` to an audience, behind the person `after`."""
     file = "ledger/audience_page_out" if verb == "remove" else "ledger/audience_page_in"
-    rows = connection.execute(
-        queries[file](platform=audience.platform, audience=audience.audience, campaign=campaign, page=size)
-    )
+    rows = connection.execute(queries[file](**_where(audience), campaign=campaign, after=after, page=size))
     return [Member(**row) for row in rows.mappings()]
 
 
@@ -129,16 +149,129 @@ def told(
     verb: str,
     members: Sequence[Member],
     as_of: datetime,
+    request_id: int | None = None,
 ) -> None:
-    """Record that a platform took a page; the next run goes on after it."""
-    where = {"platform": audience.platform, "audience": audience.audience, "campaign": campaign, "as_of": as_of}
-    if verb == "remove":
-        connection.execute(
-            queries["ledger/audience_out"](customer_ids=[member.customer_id for member in members], **where)
-        )
-        return
-    rows = [{"customer_id": m.customer_id, "identity": m.identity, "contact_sha256": m.contact_sha256} for m in members]
-    connection.execute(queries["ledger/audience_in"](members=rows, **where))
+    """Record what a platform did with a page; the next run goes on after it."""
+    asked = {**_where(audience), "campaign": campaign, "as_of": as_of, "request_id": request_id}
+    rows = [{"customer_id": member.customer_id, "refused": member.refused} for member in members]
+    if verb == "add":
+        rows = [
+            row | {"identifiers": member.identifiers, "contact_sha256": member.contact_sha256}
+            for row, member in zip(rows, members, strict=True)
+        ]
+    connection.execute(queries[f"ledger/audience_{'out' if verb == 'remove' else 'in'}"](members=rows, **asked))
+
+
+def known(queries: Queries, connection: sa.Connection, audience: Pending) -> Known | None:
+    """What is known of an audience on its platform; None before anything was told."""
+    row = connection.execute(queries["ledger/audience_known"](**_where(audience))).one_or_none()
+    return Known(row.provider, row.external_id, row.is_doubtful) if row else None
+
+
+def found(queries: Queries, connection: sa.Connection, audience: Pending, provider: str, external_id: str) -> None:
+    """Note what `provider` calls an audience."""
+    asked = queries["ledger/audience_found"](**_where(audience), provider=provider, external_id=external_id)
+    connection.execute(asked)
+
+
+def forget(queries: Queries, connection: sa.Connection, audience: Pending, provider: str) -> None:
+    """Where somebody else than `provider` was told about an audience so far, everybody is told anew."""
+    connection.execute(queries["ledger/audience_forget"](**_where(audience), provider=provider))
+
+
+def doubt(queries: Queries, connection: sa.Connection, audience: Pending, *, is_doubtful: bool) -> None:
+    """Note whether who is in an audience is certain."""
+    connection.execute(queries["ledger/audience_doubt"](**_where(audience), is_doubtful=is_doubtful))
+
+
+def request(
+    queries: Queries,
+    connection: sa.Connection,
+    campaign: str,
+    audience: Pending,
+    verb: str,
+    as_of: datetime,
+    *,
+    people: int,
+    external_id: str | None,
+    state: str,
+    words: str = "",
+) -> int:
+    """Note a page that a platform took; gives our own number of it."""
+    asked = queries["ledger/audience_request"](
+        **_where(audience), campaign=campaign, verb=verb, people=people, as_of=as_of, external_id=external_id,
+        state=state, words=words,
+    )  # fmt: skip
+    return connection.execute(asked).scalar_one()
+
+
+def waiting(queries: Queries, connection: sa.Connection, audience: Pending, before: datetime) -> list[Request]:
+    """Requests whose outcome is not known, and was not asked for since `before`."""
+    rows = connection.execute(queries["ledger/audience_waiting"](**_where(audience), before=before))
+    return [Request(row.request_id, row.external_id, row.told_at) for row in rows]
+
+
+def settle(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, **outcome: Any) -> None:
+    """Note what became of a request; who is in one that failed is told again."""
+    connection.execute(queries["ledger/audience_settle"](request_id=request_id, as_of=as_of, **outcome))
+
+
+def is_measured(queries: Queries, connection: sa.Connection, audience: Pending, as_of: datetime) -> bool:
+    """Whether the platform has said today how large an audience is."""
+    asked = queries["ledger/audience_measured"](**_where(audience), as_of=as_of)
+    return connection.execute(asked).scalar_one()
+
+
+def measure(queries: Queries, connection: sa.Connection, audience: Pending, as_of: datetime, **size: Any) -> None:
+    """Note how large a platform says an audience is."""
+    connection.execute(queries["ledger/audience_size"](**_where(audience), as_of=as_of, **size))
+
+
+def trouble(
+    queries: Queries, connection: sa.Connection, campaign: str, audience: Pending, as_of: datetime, words: str | None
+) -> None:
+    """Note what keeps a campaign from telling an audience, in the platform's words; None when nothing does."""
+    if words is None:
+        connection.execute(queries["ledger/audience_well"](**_where(audience), campaign=campaign))
+    else:
+        asked = queries["ledger/audience_trouble"](**_where(audience), campaign=campaign, words=words, as_of=as_of)
+        connection.execute(asked)
+
+
+def of_campaign(queries: Queries, connection: sa.Connection, campaign: str) -> list[Pending]:
+    """The audiences that a campaign has anybody in, or had; without what is to be told."""
+    rows = connection.execute(queries["ledger/audience_of_campaign"](campaign=campaign))
+    return [Pending(row.platform, row.audience, 0, 0) for row in rows]
+
+
+def whole_page(queries: Queries, connection: sa.Connection, audience: Pending, after: str, size: int) -> list[Member]:
+    """The next of everybody whom any campaign wants in an audience, behind the person `after`."""
+    rows = connection.execute(queries["ledger/audience_whole_page"](**_where(audience), after=after, page=size))
+    return [Member(**row) for row in rows.mappings()]
+
+
+def mark(
+    queries: Queries, connection: sa.Connection, audience: Pending, request_id: int, members: Sequence[Member]
+) -> None:
+    """Note with whom a request tells the whole audience."""
+    rows = [
+        {"customer_id": m.customer_id, "identifiers": m.identifiers, "contact_sha256": m.contact_sha256}
+        for m in members
+    ]
+    connection.execute(queries["ledger/audience_mark"](**_where(audience), request_id=request_id, members=rows))
+
+
+def replaced(
+    queries: Queries, connection: sa.Connection, audience: Pending, request_id: int, people: int, as_of: datetime
+) -> None:
+    """Record that exactly those whom a request told are in an audience."""
+    connection.execute(
+        queries["ledger/audience_replaced"](**_where(audience), request_id=request_id, people=people, as_of=as_of)
+    )
+
+
+def _where(audience: Pending) -> dict[str, str]:
+    return {"platform": audience.platform, "audience": audience.audience}
 
 
 def _audiences(queries: Queries, connection: sa.Connection, campaign: Campaign) -> list[tuple[str, str]]:

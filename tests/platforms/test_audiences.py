@@ -6,12 +6,13 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tasks import choose, sync
 from tasks.platforms import factory
-from tasks.platforms.base import Platform
+from tasks.platforms.base import Person, Platform, Taken
 from tasks.rules.errors import ModeError
 from tasks.rules.keyed import keyed_hash
 from tasks.store import runs
@@ -102,7 +103,7 @@ def test_who_no_longer_belongs_there_leaves_in_the_next_run(shop, reason):
 
     assert members(shop) == set()
     (row,) = shop.rows("select * from campaign.audience_members")
-    assert (row["desired"], row["applied"], row["reason"], row["identity"]) == (False, False, reason, None)
+    assert (row["desired"], row["applied"], row["reason"], row["identifiers"]) == (False, False, reason, None)
 
 
 def test_a_buyer_leaves_with_the_next_dispatch_without_waiting_for_a_run(shop):
@@ -185,16 +186,14 @@ class EndsAfter:
         self.inner = inner
         self.left = left  # calls that still pass, of all clients together
 
-    def add(self, audience: str, identities: Sequence[str]) -> None:
-        self.inner.add(audience, identities)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def add(self, audience: str, people: Sequence[Person]) -> Taken:
+        taken = self.inner.add(audience, people)
         if next(self.left) == 0:
             raise Interrupted
-
-    def remove(self, audience: str, identities: Sequence[str]) -> None:
-        self.inner.remove(audience, identities)
-
-    def close(self) -> None:
-        self.inner.close()
+        return taken
 
 
 def test_a_sync_that_ended_between_two_pages_goes_on_and_ends_equal(shop):

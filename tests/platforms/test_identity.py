@@ -1,22 +1,53 @@
-"""Each platform hashes a contact in its own form (published vectors: reliability finding 14, providers section 7)."""
+"""Each platform hashes a person in its own form (published vectors: reliability finding 14, providers section 7)."""
+
+from __future__ import annotations
 
 import hashlib
 
 import pytest
 
-from tasks.platforms.identity import identity, normal_email, normal_phone
+from tasks.platforms.identity import Contact, identifiers, normal_email, normal_name, normal_phone
+
+# What the platforms publish: platform, who, which identifier, its SHA-256.
+PUBLISHED = [
+    ("meta", Contact("John_Smith@gmail.com"), "email",
+     "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"),
+    ("meta", Contact(phone="+16505551212"), "phone",
+     "e323ec626319ca94ee8bff2e4c87cf613be6ea19919ed1364124e16807ab3176"),
+    ("meta", Contact("a@example.com", first_name="Mary"), "first_name",
+     "6915771be1c5aa0c886870b6951b03d7eafc121fea0e80a5ea83beb7c449f4ec"),
+    ("meta", Contact("a@example.com", first_name="Valéry"), "first_name",
+     "08e1996b5dd49e62a4b4c010d44e4345592a863bb9f8e3976219bac29417149c"),
+    ("meta", Contact("a@example.com", last_name="정"), "last_name",
+     "8fa8cd9c440be61d0151429310034083132b35975c4bea67fdd74158eb51db14"),
+    ("google", Contact("  ALEXZ@EXAMPLE.com "), "email",
+     "509e933019bb285a134a9334b8bb679dff79d0ce023d529af4bd744d47b4fd8a"),
+    ("google", Contact(phone="+18005550100"), "phone",
+     "fb4f73a6ec5fdb7077d564cdd22c3554b43ce49168550c3b12c547b78c517b30"),
+    ("google", Contact("Jefferson.Loves.hiking@gmail.com"), "email",
+     hashlib.sha256(b"jeffersonloveshiking@gmail.com").hexdigest()),
+    ("tiktok", Contact(" JaneDoe@gmail.com"), "email",
+     "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"),
+    # the page writes the number with a plus and hashes it without
+    ("tiktok", Contact(phone="+37493828222"), "phone",
+     "65b7e6dcf6f4310f8d7cbfbd78289a753062fb054d6664fb9aaac5df66a422d4"),
+]  # fmt: skip
 
 
-def test_tiktoks_published_email_vector():
-    wanted = "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"
+@pytest.mark.parametrize(("platform", "contact", "kind", "sha256"), PUBLISHED)
+def test_every_published_vector(platform, contact, kind, sha256):
+    assert identifiers(platform, contact)[kind] == sha256
 
-    assert identity("tiktok", " JaneDoe@gmail.com", None) == wanted
 
-
-def test_tiktoks_published_phone_vector_is_without_the_plus():
-    wanted = "65b7e6dcf6f4310f8d7cbfbd78289a753062fb054d6664fb9aaac5df66a422d4"
-
-    assert identity("tiktok", None, "+37493828222") == wanted
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        ("GivenName", "128a07bfe2df877c52076e60d7774cf5baaa046c5a6c48daf30ff43ecca2f814"),
+        ("FamilyName", "77762c287e61ce065bee5c15464012c6fbe088398b8057627d5577249430d574"),
+    ],
+)
+def test_googles_published_names_are_those_of_meta(name, sha256):
+    assert hashlib.sha256(normal_name(name).encode()).hexdigest() == sha256
 
 
 @pytest.mark.parametrize(
@@ -38,6 +69,32 @@ def test_google_keeps_the_plus_of_a_phone_number_and_the_others_do_not():
     assert normal_phone("meta", "+49 170 1234567") == "491701234567"
 
 
-def test_the_email_is_preferred_and_nobody_without_contact_has_an_identity():
-    assert identity("meta", "a@example.com", "+491701234567") == hashlib.sha256(b"a@example.com").hexdigest()
-    assert identity("meta", None, None) is None
+def test_everything_a_platform_takes_is_given_and_nothing_else():
+    ann = Contact("a@example.com", "+491701234567", "Ann-Marie", "O'Neill", "DE")
+
+    assert set(identifiers("meta", ann)) == {"email", "phone", "first_name", "last_name", "country"}
+    assert set(identifiers("google", ann)) == {"email", "phone"}
+    assert set(identifiers("tiktok", ann)) == {"email", "phone"}
+    assert identifiers("meta", ann)["last_name"] == hashlib.sha256(b"oneill").hexdigest()
+    assert identifiers("meta", ann)["country"] == hashlib.sha256(b"de").hexdigest()
+
+
+def test_an_accent_is_one_letter_however_it_was_typed():
+    composed, apart = (Contact("a@example.com", first_name=name) for name in ("Val\u00e9ry", "Vale\u0301ry"))
+
+    assert identifiers("meta", composed) == identifiers("meta", apart)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        Contact(),
+        Contact(first_name="Ann", last_name="Smith", country="DE"),
+        Contact(email="no address"),
+        Contact(phone="01701234567"),  # nobody knows in which country
+        Contact(phone="+0170123456"),
+    ],
+)
+@pytest.mark.parametrize("platform", ["meta", "google", "tiktok"])
+def test_who_cannot_be_found_by_an_address_has_no_identifiers(platform, contact):
+    assert identifiers(platform, contact) == {}

@@ -1,0 +1,33 @@
+/*
+Record that exactly those whom a request told are in an audience: who was told to leave or come meanwhile is told again.
+
+owner: engineering
+params:
+  platform: text - the ad platform
+  audience: text - the audience
+  request_id: bigint - the request
+  people: int - how many it told
+  as_of: timestamptz - decision clock
+*/
+with request as (
+    update campaign.audience_requests
+    set people = cast(:people as int), state = 'done'
+    where request_id = cast(:request_id as bigint)
+)
+
+update campaign.audience_members
+set
+    applied = coalesce(told_in = cast(:request_id as bigint), false),
+    applied_at = cast(:as_of as timestamptz),
+    applied_contact_sha256 = case when told_in = cast(:request_id as bigint) then contact_sha256 end,
+    identifiers = case when told_in = cast(:request_id as bigint) then told_identifiers end,
+    told_identifiers = null,
+    request_id = null,
+    refused = null
+where
+    platform = cast(:platform as text)
+    and audience = cast(:audience as text)
+    and (
+        applied <> coalesce(told_in = cast(:request_id as bigint), false)
+        or told_in = cast(:request_id as bigint)
+    )
