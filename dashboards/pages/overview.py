@@ -11,6 +11,7 @@ import streamlit as st
 
 from config.campaign import Campaign
 from dashboards import words
+from dashboards.audiences import audiences
 from dashboards.components import (
     AMBER,
     GREY,
@@ -66,7 +67,12 @@ def page() -> None:
             _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
         _reports(read, name)
         _open(read, name, measured)
-        _audiences(read, name)
+        audiences(
+            read("audiences", campaign=name),
+            read("refused_members", campaign=name),
+            _clock(measured),
+            measured["business_zone"],
+        )
         _gate(read, measured)
 
 
@@ -529,26 +535,6 @@ def _clock(measured: pd.Series) -> datetime:
     if measured["mode"] != "simulated":
         return datetime.now(UTC)
     return max(at for at in (measured["as_of"], measured["last_run_as_of"]) if at is not None)
-
-
-def _audiences(read: Read, name: str) -> None:
-    rows = read("audiences", campaign=name)
-    if rows.empty:
-        return
-    st.subheader("Ad audiences")
-    table(
-        ["Platform", "Audience", "People in it", "Still to add", "Still to remove"],
-        [
-            [
-                words.channel(r.platform),
-                r.audience,
-                words.count(r.applied),
-                words.count(r.to_add),
-                words.count(r.to_remove),
-            ]
-            for r in rows.itertuples()
-        ],
-    )
 
 
 def _gate(read: Read, measured: pd.Series) -> None:

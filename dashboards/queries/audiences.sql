@@ -1,5 +1,5 @@
 /*
-Size of the audiences a campaign keeps on ad platforms.
+Size of the audiences a campaign keeps on ad platforms, what is on the way, and what the platform says of them.
 
 owner: evaluation
 grain: one row per platform and audience
@@ -9,11 +9,24 @@ returns:
   platform: text - the ad platform
   audience: text - the audience's name
   wanted: bigint - people who should be in it
-  applied: bigint - people who are in it
+  applied: bigint - people who are in it, as far as the platform was told
+  in_flight: bigint - people of whom it was told and has not said yet what became of that
   to_add: bigint - people still to be added
   to_remove: bigint - people still to be removed
+  refused: bigint - people it cannot take
+  oldest_removal_at: timestamptz nullable - since when somebody should be out who is still in
+  trouble: text nullable - why it cannot be told anything, in the platform's own words
+  trouble_since: timestamptz nullable - since when
+  measured_on: date nullable - the last day on which the platform said how large it is
+  least: bigint nullable - people it found, at least
+  most: bigint nullable - people it found, at most
+  match_rate: double precision nullable - share of those it was given
+  is_usable: boolean nullable - whether ads can be shown to it
+  size_words: text - the platform's own words about that
 */
-select platform, audience, wanted, applied, to_add, to_remove
+select
+    platform, audience, wanted, applied, in_flight, to_add, to_remove, refused, oldest_removal_at, trouble,
+    trouble_since, measured_on, least, most, match_rate, is_usable, size_words
 from evaluation.audiences
 where campaign = :campaign
 order by platform, audience
