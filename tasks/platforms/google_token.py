@@ -39,7 +39,8 @@ class GoogleToken:
         from google.auth import exceptions
 
         try:
-            self._credentials = self._credentials or self._found()
+            if self._credentials is None:
+                self._credentials = self._found()
             if not self._credentials.valid:
                 self._credentials.refresh(self._ask)
         except exceptions.GoogleAuthError as error:
@@ -47,7 +48,8 @@ class GoogleToken:
             # Only a token was asked for: what it is for has certainly not left.
             is_busy = error.retryable or isinstance(error, exceptions.TransportError)
             raise (Busy(words) if is_busy else Misconfigured(words)) from None
-        except (OSError, ValueError) as error:  # their words may quote the key
+        # The library does not look at what is in a file before it uses it; and such words may quote the key.
+        except (AttributeError, OSError, TypeError, ValueError) as error:
             raise Misconfigured(
                 f"google: the credentials cannot be read ({type(error).__name__}); "
                 "a file must be the JSON key of a service account"
