@@ -235,7 +235,8 @@ class DataManager:
                 )
         if request.method == "POST" and headers.get("content-type") != "application/json":
             raise NoError(invalid())
-        query = {name: values[0] for name, values in parse_qs(where.query, keep_blank_values=True).items()}
+        asked = parse_qs(where.query, keep_blank_values=True)
+        query = {name: values[0] for name, values in asked.items() if not name.startswith("$")}  # $alt: any API's
         match (request.method, where.path):
             case ("POST", "/v1/audienceMembers:ingest" | "/v1/audienceMembers:remove"):
                 is_ingest = where.path.endswith(":ingest")
