@@ -44,6 +44,9 @@ class Google(_AdPlatform):
         None,
         description="a service account's JSON file, relative to reengage.yaml; default: where Google's library looks",
     )
+    membership_days: int = Field(
+        540, ge=1, le=540, description="days after which Google itself drops people from lists made from now on"
+    )
 
 
 class Tiktok(_AdPlatform):
