@@ -24,8 +24,8 @@ from tasks.store.runs import Run
 
 Verb = Literal["remove", "add"]
 Connect = Callable[[Run, str], Platform]
-# A platform that answers later is asked no sooner, and one that never answers has failed.
-ASK_AFTER = timedelta(minutes=10)
+# A platform that answers later is asked no sooner (Google: half an hour), and one that never answers has failed.
+ASK_AFTER = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=1)
 
 

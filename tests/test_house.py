@@ -136,7 +136,7 @@ MAY_SPEAK = {
     "tasks/channels/direct.py": "the connection of SendGrid's client",
     "tasks/channels/outward.py": "the connection of browsers' push services",
     "tasks/channels/email_sendgrid.py": "reads its client's errors",
-    "tasks/channels/web.py": "reads its client's errors",
+    "tasks/http.py": "reads its client's errors",
     "tasks/channels/webpush_vapid.py": "encrypts, and speaks through its client",
     "tasks/rules/signatures.py": "checks a signature",
     "tasks/sources/files.py": "reads buckets",

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from tasks.platforms.base import Platform
+from tasks.platforms.google import GooglePlatform
 from tasks.platforms.outbox import OutboxPlatform
 from tasks.store.workspace import Workspace
 
 # Each is opened with a workspace and the name of the ad platform it speaks to, or stands for.
-PLATFORMS: Final[dict[str, Callable[[Workspace, str], Platform]]] = {"outbox": OutboxPlatform.open}
+PLATFORMS: Final[dict[str, Callable[[Workspace, str], Platform]]] = {
+    "outbox": OutboxPlatform.open,
+    "google": lambda work, _: GooglePlatform.open(work),
+}

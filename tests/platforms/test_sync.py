@@ -157,13 +157,13 @@ def test_what_is_only_taken_is_in_flight_until_the_platform_says_what_became_of_
     run(shop, platform)
     assert (seen(shop)["applied"], seen(shop)["in_flight"]) == (5, 5)
 
-    dispatch(shop, platform, NOON + 9 * MINUTE)
+    dispatch(shop, platform, NOON + 29 * MINUTE)
     assert seen(shop)["in_flight"] == 5  # not asked yet
     platform.outcome = Outcome("waiting")
-    dispatch(shop, platform, NOON + 10 * MINUTE)
+    dispatch(shop, platform, NOON + 30 * MINUTE)
     assert seen(shop)["in_flight"] == 5
     platform.outcome = Outcome("done", 3, 2)
-    dispatch(shop, platform, NOON + 20 * MINUTE)
+    dispatch(shop, platform, NOON + 60 * MINUTE)
 
     assert (seen(shop)["applied"], seen(shop)["in_flight"]) == (5, 0)
     assert platform.audiences["lapsing_customers"] == hashed(*"12345")
@@ -177,7 +177,7 @@ def test_what_failed_afterwards_is_told_again(shop, answer):
     platform.is_slow = True
     run(shop, platform)
     platform.outcome = Outcome("failed" if answer == "failed" else "waiting", words="no such list")
-    later = NOON + (10 * MINUTE if answer == "failed" else DAY)
+    later = NOON + (30 * MINUTE if answer == "failed" else DAY)
     dispatch(shop, platform, later)
     assert (seen(shop)["to_add"], seen(shop)["in_flight"]) == (5, 0)
     platform.is_slow = False
@@ -198,11 +198,11 @@ def test_who_was_told_to_leave_and_did_not_is_told_again(shop):
     dispatch(shop, platform, LATER + MINUTE)
     assert (seen(shop)["applied"], seen(shop)["in_flight"]) == (4, 1)
     platform.outcome = Outcome("failed")
-    dispatch(shop, platform, LATER + 20 * MINUTE)
+    dispatch(shop, platform, LATER + 60 * MINUTE)
     assert seen(shop)["to_remove"] == 1
     platform.is_slow = False
 
-    dispatch(shop, platform, LATER + 21 * MINUTE)
+    dispatch(shop, platform, LATER + 61 * MINUTE)
 
     assert platform.audiences["lapsing_customers"] == hashed(*"2345")
     assert seen(shop)["to_remove"] == 0
@@ -215,10 +215,10 @@ def test_a_buyer_whose_coming_in_is_not_answered_leaves_at_once_and_once_more_af
     shop.buys("1", "2026-06-10")
     platform.is_slow = False  # the removal overtakes what waits
 
-    dispatch(shop, platform, LATER + 10 * MINUTE)
+    dispatch(shop, platform, LATER + 30 * MINUTE)
     assert hashed("1") <= platform.audiences["lapsing_customers"], "the addition came after the removal"
-    assert seen(shop)["oldest_removal_at"] == LATER + 10 * MINUTE
-    dispatch(shop, platform, LATER + 15 * MINUTE)
+    assert seen(shop)["oldest_removal_at"] == LATER + 30 * MINUTE
+    dispatch(shop, platform, LATER + 35 * MINUTE)
 
     assert platform.audiences["lapsing_customers"] == hashed(*"2345")
     assert seen(shop)["oldest_removal_at"] is None
