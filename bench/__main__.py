@@ -43,11 +43,11 @@ TOLD = {
     "handed over by the real senders (SendGrid in batches, WhatsApp one by one) and recorded, by one process with its "
     "imports done. Every run compares what the provider counted with what was due.",
     "leads": "A file of new messages of customers drawn at random, as many as half a day of the history has: loaded, "
-    "judged, merged, silences and free windows refreshed; then `partial_leads` for those who fell silent since the "
-    "file before (and an hour), fetched; five times, after one that warms. Beside it the same answer, checked to be "
+    "judged, merged, leads refreshed; then `partial_leads` for those who fell silent since the file before (and an "
+    "hour), fetched; five times, after one that warms. Beside it the same answer, checked to be "
     "equal, worked out from every message with nothing kept; and, for information, one bare window that finds each "
     "last message and looks at no ad, no free window and no other conversation of the person. The history is written "
-    "straight into core by SQL, its silences by our own code.",
+    "straight into core by SQL, its leads by our own code.",
     "idle": "One run of `partial_leads` (choosing, planning, audiences) five minutes after another, when nobody has "
     "written and every step has ended; the leads are all enrolled still. The median of five, after one that warms.",
 }

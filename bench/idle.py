@@ -43,7 +43,7 @@ def _idle(place: Place, leads: int) -> float:
         connection.execute(work.queries["core/silences_filled"]())
     with work.database.alone() as connection:
         connection.execute(
-            sa.text("vacuum (analyze) core.conversations, core.milestones, core.silences, core.customers, core.ads")
+            sa.text("vacuum (analyze) core.conversations, core.milestones, core.leads, core.customers, core.ads")
         )
     ads = tuple(f"ad{number}" for number in range(10))
     campaign = work.campaign("partial_leads").model_copy(update={"ads": ads})

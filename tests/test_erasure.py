@@ -193,8 +193,9 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
     ])  # fmt: skip
     insert(connection, "core.purchase_days_changed", [{"customer_id": WHO}])
     insert(connection, "core.people_changed", [{"customer_id": WHO}])
-    insert(connection, "core.silences", [{"conversation_id": "zz-talk", "said_at": at}])
-    insert(connection, "core.free_windows", [{"conversation_id": "zz-talk", "opens_at": at, "ends_at": at}])
+    insert(connection, "core.leads", [
+        {"conversation_id": "zz-talk", "customer_id": WHO, "ad_id": "ad1", "opened_at": at, "said_at": at}
+    ])  # fmt: skip
     insert(connection, "core.silences_changed", [{"customer_id": WHO}])
     (send_key,) = connection.execute(
         sa.text("select send_key from campaign.sends where customer_id = :who and state = 'accepted'"), {"who": WHO}

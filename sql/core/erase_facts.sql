@@ -54,12 +54,8 @@ milestones as (
     delete from core.milestones where conversation_id = any(cast(:conversations as text[])) returning conversation_id
 ),
 
-silences as (
-    delete from core.silences where conversation_id = any(cast(:conversations as text[])) returning conversation_id
-),
-
-free_windows as (
-    delete from core.free_windows where conversation_id = any(cast(:conversations as text[])) returning conversation_id
+leads as (
+    delete from core.leads where conversation_id = any(cast(:conversations as text[])) returning conversation_id
 ),
 
 silences_changed as (
@@ -136,7 +132,7 @@ select
         'core.conversations', (select count(*) from conversations),
         'core.customers', (select count(*) from customers),
         'core.events', (select count(*) from events),
-        'core.free_windows', (select count(*) from free_windows),
+        'core.leads', (select count(*) from leads),
         'core.guest_claims', (select count(*) from guest_claims),
         'core.guests', (select count(*) from guests),
         'core.messages', (select count(*) from messages),
@@ -147,7 +143,6 @@ select
         'core.purchases', (select count(*) from purchases),
         'core.push_tokens', (select count(*) from push_tokens),
         'core.replaced_consents', (select count(*) from replaced_consents),
-        'core.silences', (select count(*) from silences),
         'core.silences_changed', (select count(*) from silences_changed),
         'core.visits', (select count(*) from visits),
         'core.writer_numbers', (select count(*) from writer_numbers),

@@ -32,10 +32,11 @@ select
         select distinct first_response.said_at
         from campaign.sends
         cross join lateral (
-            select min(silences.said_at) as said_at
-            from core.silences
-            where silences.conversation_id = conversations.conversation_id
-                and silences.said_at > coalesce(sends.accepted_at, sends.claimed_at)
+            select min(messages.sent_at) as said_at
+            from facts.messages
+            where messages.conversation_id = conversations.conversation_id
+                and messages.is_customer_message
+                and messages.sent_at > coalesce(sends.accepted_at, sends.claimed_at)
         ) as first_response
         where sends.enrolment_id = any(enrolled.enrolments) and first_response.said_at is not null
         order by first_response.said_at

@@ -1,7 +1,7 @@
 /*
 Conversations whose milestones a load of conversations, messages or customers may change: those that it touches, and
 every other one of the people whose these are or were, since a conversation ends where the person's next one begins.
-Where milestones are derived they are derived again.
+Where milestones are derived they are derived again; while none are, nothing is looked up.
 
 owner: engineering
 grain: one row per conversation
@@ -29,10 +29,16 @@ select conversations.conversation_id
 from changed
 inner join core.conversations on changed.conversation_id = conversations.conversation_id
 where
-    conversations.milestone is null
-    or exists (
-        select from core.milestones
-        where milestones.conversation_id = conversations.conversation_id and milestones.is_derived
+    (
+        exists (select from core.conversations as untold where untold.milestone is null)
+        or exists (select from core.milestones as derived where derived.is_derived)
+    )
+    and (
+        conversations.milestone is null
+        or exists (
+            select from core.milestones
+            where milestones.conversation_id = conversations.conversation_id and milestones.is_derived
+        )
     )
 order by conversations.conversation_id
 on conflict (conversation_id) do update

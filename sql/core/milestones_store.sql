@@ -30,17 +30,6 @@ found as materialized (
     group by reached.conversation_id, reached.milestone
 ),
 
--- whoever chooses people looks at them again
-noted as (
-    insert into core.silences_changed (customer_id)
-    select distinct conversations.customer_id
-    from core.conversations
-    where conversations.conversation_id = any(cast(:conversations as text[]))
-    order by conversations.customer_id
-    on conflict (customer_id) do update
-    set changed_at = excluded.changed_at
-),
-
 former as (
     delete from core.milestones
     where

@@ -19,15 +19,16 @@ with wanted as (
         chosen.evidence,
         coalesce(
             (
-                select max(silences.said_at)
-                from core.silences
+                select max(messages.sent_at)
+                from facts.messages
                 where
-                    silences.conversation_id = enrolments.episode
-                    and silences.said_at <= cast(:as_of as timestamptz)
+                    messages.conversation_id = enrolments.episode
+                    and messages.is_customer_message
+                    and messages.sent_at <= cast(:as_of as timestamptz)
                     and (
                         cast(:follows_replies as boolean)
                         or first_step.left_at is null
-                        or silences.said_at < first_step.left_at
+                        or messages.sent_at < first_step.left_at
                     )
             ),
             enrolments.anchor_at

@@ -286,8 +286,8 @@ talks as materialized (
             case when waiting.is_there then zoned.at + interval '5 minutes' end
         ) as quiet_until,
         wanted.after_free_window,
-        free_windows.ends_at as free_until,
-        coalesce(free_windows.ends_at > zoned.until, false) as is_free_entry,
+        leads.free_ends_at as free_until,
+        coalesce(leads.free_ends_at > zoned.until, false) as is_free_entry,
         case
             when ad.ad_id is not null and ad.bot_id is null then 'no_bot'
             when ad.status = 'paused' and not wanted.when_ad_paused then 'ad_paused'
@@ -317,21 +317,23 @@ talks as materialized (
             and earlier.state not in ('planned', 'retry_wait', 'rejected', 'suppressed', 'cancelled', 'expired')
     ) as first_step
     cross join lateral (
-        select max(silences.said_at) as said_at
-        from core.silences
+        select max(messages.sent_at) as said_at
+        from facts.messages
         where
-            silences.conversation_id = zoned.episode
-            and silences.said_at <= zoned.at
-            and (wanted.follows_replies or first_step.left_at is null or silences.said_at < first_step.left_at)
+            messages.conversation_id = zoned.episode
+            and messages.is_customer_message
+            and messages.sent_at <= zoned.at
+            and (wanted.follows_replies or first_step.left_at is null or messages.sent_at < first_step.left_at)
     ) as anchor
     cross join lateral (
-        select max(silences.said_at) as said_at
+        select max(messages.sent_at) as said_at
         from core.conversations
-        inner join core.silences on silences.conversation_id = conversations.conversation_id
+        inner join facts.messages on messages.conversation_id = conversations.conversation_id
         where
             conversations.customer_id = any(zoned.ids)
-            and silences.said_at <= zoned.at
-            and silences.said_at > zoned.at - make_interval(secs => wanted.reply_quiet_seconds)
+            and messages.is_customer_message
+            and messages.sent_at <= zoned.at
+            and messages.sent_at > zoned.at - make_interval(secs => wanted.reply_quiet_seconds)
     ) as spoken
     -- What the receiver has heard and no load has brought in yet: it is quiet from then on, and for as long as messages
     -- wait, since nobody knows before whether they move the anchor.
@@ -370,8 +372,8 @@ talks as materialized (
                 and coalesce(cast(received.fields ->> 'sent_at' as timestamptz), '-infinity') <= zoned.at
         ) as is_there
     ) as waiting
-    left join core.free_windows
-        on free_windows.conversation_id = zoned.episode and free_windows.opens_at <= zoned.at
+    left join core.leads
+        on leads.conversation_id = zoned.episode and leads.free_opens_at <= zoned.at
     left join lateral (
         select
             conversations.ad_id, told.status,

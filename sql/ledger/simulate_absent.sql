@@ -41,11 +41,12 @@ named as (
                 )
         ) as is_qualified,
         exists (
-            select from core.silences
+            select from facts.messages
             where
-                silences.conversation_id = from_ads.conversation_id
-                and silences.said_at <= cast(:at as timestamptz)
-                and silences.said_at
+                messages.conversation_id = from_ads.conversation_id
+                and messages.is_customer_message
+                and messages.sent_at <= cast(:at as timestamptz)
+                and messages.sent_at
                 > cast(:at as timestamptz) - greatest(cast(:min_silence as interval), interval '5 minutes')
         ) as wrote_lately
     from from_ads

@@ -33,13 +33,13 @@ facts as (
     from talks
     inner join core.milestones on milestones.conversation_id = talks.conversation_id
     union all
-    select free_windows.opens_at, 'free window opens', free_windows.conversation_id
+    select leads.free_opens_at, 'free window opens', leads.conversation_id
     from talks
-    inner join core.free_windows on free_windows.conversation_id = talks.conversation_id
+    inner join core.leads on leads.conversation_id = talks.conversation_id
     union all
-    select free_windows.ends_at, 'free window ends', free_windows.conversation_id
+    select leads.free_ends_at, 'free window ends', leads.conversation_id
     from talks
-    inner join core.free_windows on free_windows.conversation_id = talks.conversation_id
+    inner join core.leads on leads.conversation_id = talks.conversation_id
     union all
     select
         ads.updated_at, 'ad ' || ads.status || case when ads.bot_id is null then ', without a bot' else '' end,

@@ -39,62 +39,52 @@ ads_with_bot as (
 ),
 
 silent as (
-    -- the silence in force: the last message of the customer at the moment asked about
+    -- the silence each lead was in: its customer's last message at the moment asked about
     select
-        conversations.customer_id,
-        conversations.conversation_id,
-        conversations.ad_id,
-        conversations.opened_at,
-        silences.said_at,
+        leads.*,
+        leads.said_at as silent_since,
         asked.moment
-    from facts.silences
-    inner join facts.conversations on silences.conversation_id = conversations.conversation_id
+    from facts.leads
     cross join asked
     where
-        silences.said_at <= asked.moment - asked.least_silence
-        and silences.said_at > coalesce(asked.silent_before - asked.least_silence, '-infinity')
-        and (
-            silences.next_said_at is null
-            or (
-                silences.next_said_at - silences.said_at >= interval '5 minutes'
-                and silences.next_said_at > asked.moment
-            )
-        )
-        and conversations.opened_at <= asked.moment
-        and case
-            when cardinality(asked.ads) > 0 then conversations.ad_id = any(asked.ads)
-            else conversations.ad_id in (select ads_with_bot.ad_id from ads_with_bot)
-        end
-),
-
-partial as (
+        leads.said_at <= asked.moment - asked.least_silence
+        and leads.said_at > coalesce(asked.silent_before - asked.least_silence, '-infinity')
+    union all
+    -- whoever has written after that moment had been silent since the message before it
     select
-        silent.*,
-        case reached.furthest when 2 then 'deep_conversation' else 'lead' end as milestone
-    from silent
+        leads.*,
+        former.said_at as silent_since,
+        asked.moment
+    from asked
+    inner join facts.leads on leads.said_at > asked.moment
     cross join lateral (
-        -- how far this conversation came, and whether the person has qualified in any since it was opened
-        select
-            max(case milestones.milestone when 'qualified' then 3 when 'deep_conversation' then 2 else 1 end)
-                filter (where theirs.conversation_id = silent.conversation_id) as furthest,
-            coalesce(
-                bool_or(milestones.milestone = 'qualified' and milestones.milestone_at >= silent.opened_at), false
-            ) as is_qualified
-        from facts.conversations as theirs
-        inner join facts.milestones on theirs.conversation_id = milestones.conversation_id
-        where theirs.customer_id = silent.customer_id and milestones.milestone_at <= silent.moment
-    ) as reached
-    where coalesce(reached.furthest, 1) < 3 and not reached.is_qualified
+        select max(messages.sent_at) as said_at
+        from facts.messages
+        where
+            messages.conversation_id = leads.conversation_id
+            and messages.is_customer_message
+            and messages.sent_at <= asked.moment
+    ) as former
+    where
+        former.said_at <= asked.moment - asked.least_silence
+        and former.said_at > coalesce(asked.silent_before - asked.least_silence, '-infinity')
 )
 
-select distinct on (partial.customer_id)
-    partial.customer_id,
-    partial.said_at as anchor_at,
-    partial.conversation_id as episode,
-    partial.conversation_id,
-    partial.milestone,
-    partial.ad_id,
-    case when free_windows.opens_at <= partial.moment then free_windows.ends_at end as free_window_ends_at
-from partial
-left join facts.free_windows on partial.conversation_id = free_windows.conversation_id
-order by partial.customer_id, partial.said_at desc, partial.conversation_id
+select distinct on (silent.customer_id)
+    silent.customer_id,
+    silent.silent_since as anchor_at,
+    silent.conversation_id as episode,
+    silent.conversation_id,
+    case when silent.deep_at <= silent.moment then 'deep_conversation' else 'lead' end as milestone,
+    silent.ad_id,
+    case when silent.free_window_opens_at <= silent.moment then silent.free_window_ends_at end as free_window_ends_at
+from silent
+cross join asked
+where
+    silent.opened_at <= silent.moment
+    and coalesce(silent.qualified_at > silent.moment, true)
+    and case
+        when cardinality(asked.ads) > 0 then silent.ad_id = any(asked.ads)
+        else silent.ad_id in (select ads_with_bot.ad_id from ads_with_bot)
+    end
+order by silent.customer_id, silent.silent_since desc, silent.conversation_id

@@ -17,6 +17,7 @@ NOTED: Final = {
     "facts.purchase_days": "cycle",
     "facts.conversations": "silences",
     "facts.free_windows": "silences",
+    "facts.leads": "silences",
     "facts.milestones": "silences",
     "facts.silences": "silences",
 }

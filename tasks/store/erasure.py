@@ -93,7 +93,7 @@ TABLES: Final[dict[str, Holder]] = {
     **{
         f"core.{name}": Holder("deleted", stays=_FACTS)
         for name in (
-            "purchase_days", "purchase_days_changed", "milestones", "silences", "silences_changed", "free_windows",
+            "purchase_days", "purchase_days_changed", "milestones", "leads", "silences_changed",
             "conversations_changed", "people_changed",
         )
     },

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tasks.rules.errors import Problem, SqlContractError
-from tasks.store import segments
+from tasks.store import segments, silences
 from tasks.store.engine import wait_longer
 from tasks.store.queries import Query
 from tasks.store.workspace import Workspace
@@ -78,6 +78,10 @@ def _batch(work: Workspace, connection: sa.Connection, query: Query, *, meanwhil
     ids = [row.conversation_id for row in batch]
     found = segments.answer(work, query, {"conversations": ids}, seconds=seconds)
     _refuse_gaps(query, found)
+    # Before anything is written: a load that has this turn waits for what is written here.
+    if not silences.wait(connection, patiently=not meanwhile):
+        return 0
+    silences.begin(connection, changed=ids)
     connection.execute(
         queries["core/milestones_store"](
             conversations=ids,
@@ -85,6 +89,7 @@ def _batch(work: Workspace, connection: sa.Connection, query: Query, *, meanwhil
             reached=[{**row, "milestone_at": row["milestone_at"].isoformat()} for row in found],
         )
     )
+    silences.refresh(connection, queries)
     return len(batch)
 
 

@@ -19,7 +19,8 @@ Answer = Literal["yes", "no", "warning"]
 
 # Views that no source fills directly, and the entity they are made of.
 MADE_OF = {
-    "purchase_days": "purchases", "milestones": "conversations", "silences": "messages", "free_windows": "messages",
+    "purchase_days": "purchases", "milestones": "conversations", "leads": "messages", "silences": "messages",
+    "free_windows": "messages",
 }  # fmt: skip
 
 

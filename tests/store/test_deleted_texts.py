@@ -58,7 +58,7 @@ WORDS_OF_THE_SCHEMA = """
 """
 SEEN = {
     "segment": "select * from facts.messages order by message_id",
-    "silences": "select * from core.silences order by said_at",
+    "silences": "select * from facts.silences order by said_at",
     "conversations": "select * from facts.conversations order by conversation_id",
     "milestones": "select * from facts.milestones order by milestone_at",
 }

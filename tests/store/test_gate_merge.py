@@ -25,7 +25,7 @@ GUEST = guest_id(KEY, "ann@example.com")
 # Numbers of loads and of quarantine rows, and when a merge happened, are about the delivery and not the facts.
 BOOKKEEPING = ("load_id", "quarantine_id", "merged_at", "changed_at", "contact_derived_at")
 CORE = (
-    "aliases", "guests", "guest_claims", "purchase_days", "milestones", "silences", "free_windows", "consent_blocks",
+    "aliases", "guests", "guest_claims", "purchase_days", "milestones", "leads", "consent_blocks",
     *ENTITIES,
 )  # fmt: skip
 

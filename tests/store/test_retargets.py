@@ -319,7 +319,7 @@ def test_the_dashboards_login_reads_the_tables_and_no_row_about_a_person(make_st
         reader.execute(sa.text("select * from retargets_by_hour"))
     for private in (
         "campaign.erased_conversations", "campaign.measured_conversations", "campaign.measured_silences",
-        "campaign.measured_episodes", "core.conversations", "core.silences", "campaign.sends",
+        "campaign.measured_episodes", "core.conversations", "core.leads", "campaign.sends",
     ):  # fmt: skip
         with dashboard.connect() as reader, pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             reader.execute(sa.text(f"select * from {private}"))

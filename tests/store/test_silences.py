@@ -64,8 +64,8 @@ def oracle(talks: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]) 
 
 
 def kept(database: Database | OneTransaction) -> tuple[set[Any], set[Any]]:
-    quiet = {tuple(row.values()) for row in rows(database, "core.silences")}
-    return quiet, {tuple(row.values()) for row in rows(database, "core.free_windows")}
+    quiet = {tuple(row.values()) for row in rows(database, "facts.silences")}
+    return quiet, {tuple(row.values()) for row in rows(database, "facts.free_windows")}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -107,9 +107,8 @@ def test_everybody_at_once_gives_the_same_as_one_after_the_other(database: OneTr
     assert ("v1", MORNING + 2 * HOUR, None) in before[0], "an edit or a word to a group is no word to us"
 
     with database.transaction() as connection:
-        connection.execute(sa.text("truncate core.silences, core.free_windows"))
-        for name in ("silences", "free_windows"):
-            connection.execute(queries[f"core/{name}_fill"]())
+        connection.execute(sa.text("truncate core.leads"))
+        connection.execute(queries["core/leads_fill"]())
 
     assert kept(database) == before
 
@@ -161,7 +160,7 @@ def test_an_answer_after_exactly_a_day_opens_the_window_and_one_a_second_later_d
         message("m3", "v2", MORNING), message("m4", "v2", MORNING + day + timedelta(seconds=1), "bot"),
     ])  # fmt: skip
 
-    assert rows(database, "core.free_windows") == [
+    assert rows(database, "facts.free_windows") == [
         {"conversation_id": "v1", "opens_at": MORNING + day, "ends_at": MORNING + 4 * day}
     ]
 
@@ -171,11 +170,11 @@ def test_a_conversation_that_turns_out_to_come_from_no_ad_has_no_window(
 ) -> None:
     load(database, queries, "conversations", [conversation("v1")])
     load(database, queries, "messages", [message("m1", "v1", MORNING), message("m2", "v1", MORNING + HOUR, "bot")])
-    assert rows(database, "core.free_windows")
+    assert rows(database, "facts.free_windows")
 
     load(database, queries, "conversations", [conversation("v1", ad=None, updated_at="2026-05-02T00:00:00Z")])
 
-    assert rows(database, "core.free_windows") == []
+    assert rows(database, "facts.free_windows") == []
 
 
 def test_bots_agents_and_campaigns_end_no_silence(database: OneTransaction, queries: Queries) -> None:
@@ -183,7 +182,7 @@ def test_bots_agents_and_campaigns_end_no_silence(database: OneTransaction, quer
     senders = [message(f"m{n}", "v1", MORNING + n * HOUR, who) for n, who in enumerate(("bot", "agent", "campaign"), 1)]
     load(database, queries, "messages", [message("m0", "v1", MORNING), *senders])
 
-    assert rows(database, "core.silences") == [{"conversation_id": "v1", "said_at": MORNING, "next_said_at": None}]
+    assert rows(database, "facts.silences") == [{"conversation_id": "v1", "said_at": MORNING, "next_said_at": None}]
 
 
 def test_a_late_answer_of_a_bot_opens_a_window_and_its_customer_is_looked_at_again(
@@ -196,7 +195,7 @@ def test_a_late_answer_of_a_bot_opens_a_window_and_its_customer_is_looked_at_aga
     load(database, queries, "messages", [message("m3", "v1", MORNING + HOUR, "bot")])
 
     assert _changed(database, queries, since) == ["of-v1"]
-    assert rows(database, "core.free_windows")[0]["ends_at"] == MORNING + 73 * HOUR
+    assert rows(database, "facts.free_windows")[0]["ends_at"] == MORNING + 73 * HOUR
 
 
 def test_a_new_milestone_is_a_change_and_the_same_message_again_is_none(
@@ -280,7 +279,7 @@ def test_two_loads_that_meet_in_one_conversation_see_each_other(make_database: A
             assert thread.is_alive(), "the second load did not wait for the first"
         thread.join(10)
 
-    assert [row["next_said_at"] for row in rows(database, "core.silences")] == [
+    assert [row["next_said_at"] for row in rows(database, "facts.silences")] == [
         MORNING + HOUR, MORNING + 2 * HOUR, None,
     ]  # fmt: skip
     database.dispose()

@@ -22,7 +22,7 @@ from tests.store.landing import KEY, good, load, rows
 BOOKKEEPING = ("load_id", "merged_at", "contact_derived_at", "change_no")
 TABLES = (
     "messages", "conversations", "customers", "aliases", "writers", "writer_numbers", "consents", "purchases",
-    "silences", "free_windows", "events", "push_tokens", "purchase_days",
+    "leads", "events", "push_tokens", "purchase_days",
 )  # fmt: skip
 Piece = tuple[str, dict[str, Any]]
 
