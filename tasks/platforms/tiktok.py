@@ -90,7 +90,7 @@ class TiktokPlatform:
 
     page: ClassVar[int] = 100_000
 
-    def __init__(self, client: Any, options: Tiktok, *, seconds: float = 20, largest_file: int = 50_000_000) -> None:
+    def __init__(self, client: Any, options: Tiktok, *, seconds: float = 20, largest_file: int = 25_000_000) -> None:
         self._client = client
         self._advertiser = options.advertiser
         self._seconds = seconds
@@ -249,7 +249,7 @@ class TiktokPlatform:
         )
 
     def _change(self, verb: str, **fields: Any) -> _Said:
-        body = json.dumps({"advertiser_id": self._advertiser, **fields}, ensure_ascii=False).encode()
+        body = json.dumps({"advertiser_id": self._advertiser, **fields}).encode()
         return self._call(verb, body=body, headers={"Content-Type": "application/json"}, seconds=self._seconds)
 
     def _ask(self, verb: str, **query: Any) -> Mapping[str, Any]:
