@@ -156,6 +156,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer in two pieces would wait 40 ms for the client's acknowledgement
     server: _Server
 
     def _handle(self) -> None:
