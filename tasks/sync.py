@@ -69,21 +69,11 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
 def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -> dict[str, int]:
     """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
     work, waiting = run.work, {}
-    folder = work.settings.folder("campaigns")
     with work.database.transaction() as connection:
         names = store.campaigns(work.queries, connection)
     before = {name: _told_before(run, name) for name in names}
     for name in names:
-        with work.database.transaction() as connection:
-            if not (folder / name / "campaign.yaml").is_file():
-                waiting[name] = store.abandon(work.queries, connection, name, run.as_of)
-                continue
-            try:
-                campaign = work.campaign(name)
-            except ConfigError:  # the folder has problems: who was to leave before leaves all the same
-                waiting[name] = store.pending(work.queries, connection, name)
-                continue
-        waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
+        waiting[name] = work.database.repeated(partial(_only_leave, run, name))
     told = _Told()
     _each(run, waiting, connect, told, partial(_tell, verb="remove", page=page))
     _each(run, before, connect, told, _settle)
@@ -96,8 +86,15 @@ def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pen
     return store.desire(run.work, connection, campaign, run.as_of, may_add=now.is_on and not now.is_held)
 
 
-def _only_leave(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
-    return store.desire(run.work, connection, campaign, run.as_of, may_add=False)
+def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
+    work = run.work
+    if not (work.settings.folder("campaigns") / name / "campaign.yaml").is_file():
+        return store.abandon(work.queries, connection, name, run.as_of)
+    try:
+        campaign = work.campaign(name)
+    except ConfigError:  # the folder has problems: who was to leave before leaves all the same
+        return store.pending(work.queries, connection, name)
+    return store.desire(work, connection, campaign, run.as_of, may_add=False)
 
 
 def _told_before(run: Run, campaign: str) -> list[Pending]:
@@ -170,7 +167,8 @@ def _tell(
             number = number or _external_id(run, platform, audience, verb, people)
         taken = _call(run, platform, audience, verb, number, people) if people and number else Taken()
         members = _judged(members, people, taken, verb)
-        _record(run, campaign, audience, verb, members, len(people), taken)
+        # Another run may be finding out at this moment who is to leave.
+        run.work.database.repeated(partial(_record, run, campaign, audience, verb, members, len(people), taken))
         for member in members:
             if member.refused:
                 told.refused[f"{audience.platform} refused: {member.refused}"] += 1
@@ -239,16 +237,31 @@ def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, v
 
 
 def _record(
-    run: Run, campaign: str, audience: Pending, verb: Verb, members: Sequence[Member], people: int, taken: Taken
+    run: Run,
+    campaign: str,
+    audience: Pending,
+    verb: Verb,
+    members: Sequence[Member],
+    people: int,
+    taken: Taken,
+    connection: sa.Connection,
 ) -> None:
     queries, number = run.work.queries, None
-    with run.work.database.transaction() as connection:
-        if people:
-            number = store.request(
-                queries, connection, campaign, audience, verb, run.as_of, people=people, external_id=taken.request,
-                state="waiting" if taken.request else "partial" if taken.is_partial else "done", words=taken.words,
-            )  # fmt: skip
-        store.told(queries, connection, campaign, audience, verb, members, run.as_of, number if taken.request else None)
+    if people:
+        number = store.request(
+            queries,
+            connection,
+            campaign,
+            audience,
+            verb,
+            run.as_of,
+            people=people,
+            external_id=taken.request,
+            state="waiting" if taken.request else "partial" if taken.is_partial else "done",
+            words=taken.words,
+        )
+    asked = number if taken.request else None
+    store.told(queries, connection, campaign, audience, verb, members, run.as_of, asked)
 
 
 def _replace(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
