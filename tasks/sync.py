@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -14,12 +14,13 @@ import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.platforms import factory, identity
-from tasks.platforms.base import Platform, Replaces, Taken
+from tasks.platforms.base import Outcome, Platform, Replaces, Taken
 from tasks.rules.errors import ConfigError, ProviderError, Unanswered
 from tasks.step import say, show_table, step
 from tasks.store import audiences as store
 from tasks.store import choosing
 from tasks.store.audiences import Member, Pending
+from tasks.store.queries import Queries
 from tasks.store.runs import Run
 
 Verb = Literal["remove", "add"]
@@ -285,9 +286,14 @@ def _replace(run: Run, platform: Platform, campaign: str, audience: Pending, tol
             people += len(members)
             yield from (member.identifiers for member in members if member.identifiers)
 
-    taken = platform.replace(known.external_id, everybody())
+    try:
+        taken = platform.replace(known.external_id, everybody())
+    except ProviderError as error:
+        with run.work.database.transaction() as connection:
+            _settled(queries, connection, request, run.as_of, Outcome("failed", words=str(error)))
+        raise
     with run.work.database.transaction() as connection:
-        store.replaced(queries, connection, audience, request, people, run.as_of)
+        store.replaced(queries, connection, audience, request, run.as_of, people=people, external_id=taken.request)
         store.doubt(queries, connection, audience, is_doubtful=taken.is_partial)
     told.people[f"{audience.platform} told anew"] += people
 
@@ -312,14 +318,19 @@ def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told
         waiting = store.waiting(queries, connection, audience, run.as_of - ASK_AFTER)
     for request in waiting:
         outcome = platform.ask(request.external_id)
-        state, words = outcome.state, outcome.words
-        if state == "waiting" and run.as_of - request.told_at >= GIVE_UP_AFTER:
-            state, words = "failed", "no answer within a day"
+        if outcome.state == "waiting" and run.as_of - request.told_at >= GIVE_UP_AFTER:
+            outcome = Outcome("failed", words="no answer within a day")
         with run.work.database.transaction() as connection:
-            store.settle(
-                queries, connection, request.request_id, run.as_of, state=state, received=outcome.received,
-                matched=outcome.matched, words=words,
-            )  # fmt: skip
+            _settled(queries, connection, request.request_id, run.as_of, outcome)
+            if request.verb == "replace" and outcome.state in ("partial", "failed"):
+                store.doubt(queries, connection, audience, is_doubtful=True)
+
+
+def _settled(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, outcome: Outcome) -> None:
+    store.settle(
+        queries, connection, request_id, as_of, state=outcome.state, received=outcome.received,
+        matched=outcome.matched, words=outcome.words,
+    )  # fmt: skip
 
 
 def _measure(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:

@@ -7,11 +7,15 @@ params:
   audience: text - the audience
   request_id: bigint - the request
   people: int - how many it told
+  external_id: text nullable - the platform's number, where it says later what became of it
   as_of: timestamptz - decision clock
 */
 with request as (
     update campaign.audience_requests
-    set people = cast(:people as int), state = 'done'
+    set
+        people = cast(:people as int),
+        external_id = cast(:external_id as text),
+        state = case when cast(:external_id as text) is null then 'done' else 'waiting' end
     where request_id = cast(:request_id as bigint)
 )
 

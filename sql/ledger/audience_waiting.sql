@@ -10,9 +10,10 @@ params:
 returns:
   request_id: bigint - the request
   external_id: text - the platform's number
+  verb: text - add, remove or replace
   told_at: timestamptz - when it was told
 */
-select request_id, external_id, told_at
+select request_id, external_id, verb, told_at
 from campaign.audience_requests
 where
     platform = cast(:platform as text)

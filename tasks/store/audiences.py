@@ -57,6 +57,7 @@ class Request:
 
     request_id: int
     external_id: str
+    verb: str
     told_at: datetime
 
 
@@ -208,7 +209,7 @@ def request(
 def waiting(queries: Queries, connection: sa.Connection, audience: Pending, before: datetime) -> list[Request]:
     """Requests whose outcome is not known, and was not asked for since `before`."""
     rows = connection.execute(queries["ledger/audience_waiting"](**_where(audience), before=before))
-    return [Request(row.request_id, row.external_id, row.told_at) for row in rows]
+    return [Request(row.request_id, row.external_id, row.verb, row.told_at) for row in rows]
 
 
 def settle(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, **outcome: Any) -> None:
@@ -262,12 +263,20 @@ def mark(
 
 
 def replaced(
-    queries: Queries, connection: sa.Connection, audience: Pending, request_id: int, people: int, as_of: datetime
+    queries: Queries,
+    connection: sa.Connection,
+    audience: Pending,
+    request_id: int,
+    as_of: datetime,
+    *,
+    people: int,
+    external_id: str | None,
 ) -> None:
     """Record that exactly those whom a request told are in an audience."""
-    connection.execute(
-        queries["ledger/audience_replaced"](**_where(audience), request_id=request_id, people=people, as_of=as_of)
+    asked = queries["ledger/audience_replaced"](
+        **_where(audience), request_id=request_id, people=people, external_id=external_id, as_of=as_of
     )
+    connection.execute(asked)
 
 
 def _where(audience: Pending) -> dict[str, str]:
