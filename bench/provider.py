@@ -1,7 +1,7 @@
 """A provider that accepts at once, or after a while: `python -m bench.provider SECONDS` prints its port and serves.
 
-It reads each request to its end and answers as SendGrid or WhatsApp would; how many messages it accepted of each it
-tells at /count. It is kept small, because it shares the machine with what is measured.
+It reads each request to its end and answers as SendGrid, WhatsApp, Meta or Google would; how many messages it accepted
+it tells at /count. It is kept small, because it shares the machine with what is measured.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ class Provider(asyncio.Protocol):
         if b"/mail/send" in head:
             Provider.accepted["email"] += body.count(b'"attempt_id"')
             return _http(202, b"", b"X-Message-Id: bench\r\n")
+        if b"/audienceMembers:" in head:
+            return _http(200, b'{"requestId":"bench"}')
+        if b"/users" in head:
+            return _http(200, b'{"audience_id":"1","num_received":1,"num_invalid_entries":0}')
+        if b"/userLists" in head or b"customaudiences" in head:  # there is one of any name
+            return _http(200, b'{"userLists":[{"id":"1","displayName":"back"}],"data":[{"id":"1","name":"back"}]}')
         if b"/count" in head:
             return _http(200, json.dumps(Provider.accepted).encode())
         Provider.accepted["whatsapp"] += 1
