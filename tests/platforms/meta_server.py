@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
 
-from tests.channels.loopback import Answer, Loopback, Request
+from tests.channels.loopback import Answer, Loopback, Mode, Request
 
 ACCOUNT = "act_2068317455"
 TOKEN = "EAAGm0PX4ZCpsBAKZCZBZA9fGkW3tRqHdZAw7"
@@ -110,17 +110,24 @@ class MetaServer(Loopback):
     """Meta at `url`, with one ad account and one token that works."""
 
     def __init__(self) -> None:
-        self.audiences: dict[str, Audience] = {}
-        self.tokens = {TOKEN}
-        self.unreadable: set[str] = set()  # hashes whose row Meta makes nothing of, and does not say which
-        self.errors: list[Answer] = []  # given in turn instead of doing what was asked
-        self._said = Answer(200)
         super().__init__(
             judge=self._judge,
             keys=lambda request: [f"{request.method} {urlsplit(request.path).path}"],
             yes=lambda _: self._said,
             no=self._no,
         )
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.audiences: dict[str, Audience] = {}
+        self.tokens = {TOKEN}
+        self.unreadable: set[str] = set()  # hashes whose row Meta makes nothing of, and does not say which
+        self.errors: list[Answer] = []  # given in turn instead of doing what was asked
+        self.conduct = Mode.ACCEPT
+        self._said = Answer(200)
+        for noted in (self.accepted, self.requests, self.refused):
+            noted.clear()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[MetaServer]:

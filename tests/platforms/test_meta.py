@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
 import socket
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from config.platforms import Meta
+from config.settings import Settings
 from tasks import http
 from tasks.platforms.base import Outcome, Person, Size, Taken
 from tasks.platforms.identity import Contact, identifiers
 from tasks.platforms.meta import MetaPlatform
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered, Unreached
+from tasks.store.workspace import Workspace
 from tests.channels.loopback import Answer, Mode, Request
 from tests.platforms.meta_server import ACCOUNT, LONGEST_URL, MOST_ROWS, TOKEN, VERSION, MetaServer, error
 
@@ -39,15 +43,25 @@ BOB, CAT = person("bob"), person("cat", country="AT")
 PEOPLE = [ANN, BOB, CAT]
 
 
+@pytest.fixture(scope="module")
+def loopback() -> Iterator[MetaServer]:
+    with MetaServer().running() as running:
+        yield running
+
+
 @pytest.fixture
-def meta() -> Iterator[MetaServer]:
-    with MetaServer().running() as server:
-        yield server
+def meta(loopback) -> MetaServer:
+    loopback.forget()
+    return loopback
 
 
-def client(url: str, *, token: str = TOKEN, seconds: float = 1.5, **options: Any) -> MetaPlatform:
+connection = functools.cache(http.client)  # making one reads all certificates
+
+
+def client(url: str, *, seconds: float = 1.5, **options: Any) -> MetaPlatform:
     given = Meta(platform="meta", endpoint=url, **{"ad_account": ACCOUNT, "api_version": VERSION, **options})
-    made = http.client(url, timeout=seconds, headers={"Authorization": f"Bearer {token}"})
+    made = connection(url, timeout=seconds)
+    made.headers["Authorization"] = f"Bearer {TOKEN}"
     return MetaPlatform(made, given, seconds=seconds)
 
 
@@ -581,21 +595,24 @@ def test_an_id_cannot_lead_to_another_address(meta):
 # opening
 
 
-def test_it_is_opened_with_the_settings_token(make_workspace, meta, tmp_path):
-    options = {"platform": "meta", "endpoint": meta.url, "ad_account": ACCOUNT, "api_version": VERSION}
-    (tmp_path / "reengage.yaml").write_text(json.dumps({"ad_platforms": [options]}))
-    work = make_workspace(config=tmp_path, meta_ads_token=TOKEN)
+def workspace(folder: Path, **options: str) -> Workspace:
+    platforms = [{"platform": "meta", "ad_account": ACCOUNT, "api_version": VERSION, **options}] if options else []
+    (folder / "reengage.yaml").write_text(json.dumps({"ad_platforms": platforms}))
+    return Workspace(Settings(config=folder, meta_ads_token=TOKEN, _env_file=None))
 
-    opened = MetaPlatform.open(work, timeout=5)
+
+def test_it_is_opened_with_the_account_of_the_options_and_the_settings_token(meta, tmp_path):
+    opened = MetaPlatform.open(workspace(tmp_path, endpoint=meta.url), timeout=5)
     made = opened.create(NAME, [])
     opened.close()
 
     assert made in meta.audiences
+    assert meta.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_it_cannot_be_opened_without_an_ad_account(make_workspace):
+def test_it_cannot_be_opened_without_an_ad_account(tmp_path):
     with pytest.raises(Misconfigured, match="ad_platforms"):
-        MetaPlatform.open(make_workspace())
+        MetaPlatform.open(workspace(tmp_path))
 
 
 # second opinion: Meta's own library, told to do the same against the same server
