@@ -20,7 +20,7 @@ PROVIDER: Final = "meta"
 # Meta's names of what a person may be known by, in the order of every row.
 _KEYS: Final = {EMAIL: "EMAIL", PHONE: "PHONE", FIRST_NAME: "FN", LAST_NAME: "LN", COUNTRY: "COUNTRY"}
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
-# Audiences in one answer: with the longest names they stay below what is read of an answer (tasks/http.py).
+# Audiences in one answer: that leaves 1,300 bytes for each of what is read of an answer (tasks/http.py).
 _LISTED: Final = 50
 _OF_AUDIENCE: Final = (
     "approximate_count_lower_bound",
