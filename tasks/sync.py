@@ -25,7 +25,8 @@ from tasks.store.runs import Run
 
 Verb = Literal["remove", "add"]
 Connect = Callable[[Run, str], Platform]
-# A platform that answers later is asked no sooner (Google: half an hour), and one that never answers has failed.
+# A platform that answers later is asked no sooner (Google: half an hour). One that took a page and never says what became
+# of it is believed: not every platform answers for every page.
 ASK_AFTER = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=1)
 
@@ -319,7 +320,7 @@ def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told
     for request in waiting:
         outcome = platform.ask(request.external_id)
         if outcome.state == "waiting" and run.as_of - request.told_at >= GIVE_UP_AFTER:
-            outcome = Outcome("failed", words="no answer within a day")
+            outcome = Outcome("done", words="no answer within a day")
         with run.work.database.transaction() as connection:
             _settled(queries, connection, request.request_id, run.as_of, outcome)
             if request.verb == "replace" and outcome.state in ("partial", "failed"):

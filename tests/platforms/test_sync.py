@@ -171,23 +171,35 @@ def test_what_is_only_taken_is_in_flight_until_the_platform_says_what_became_of_
     assert told == [{"state": "done", "received": 3, "matched": 2}] * 2
 
 
-@pytest.mark.parametrize("answer", ["failed", "none within a day"])
-def test_what_failed_afterwards_is_told_again(shop, answer):
+def test_what_failed_afterwards_is_told_again(shop):
     platform = Elsewhere()
     platform.is_slow = True
     run(shop, platform)
-    platform.outcome = Outcome("failed" if answer == "failed" else "waiting", words="no such list")
-    later = NOON + (30 * MINUTE if answer == "failed" else DAY)
-    dispatch(shop, platform, later)
+    platform.outcome = Outcome("failed", words="no such list")
+    dispatch(shop, platform, NOON + 30 * MINUTE)
     assert (seen(shop)["to_add"], seen(shop)["in_flight"]) == (5, 0)
     platform.is_slow = False
 
-    run(shop, platform, later + MINUTE)
+    run(shop, platform, NOON + 31 * MINUTE)
 
     assert platform.audiences["lapsing_customers"] == hashed(*"12345")
     states = shop.rows("select state, words from campaign.audience_requests order by request_id")
-    words = "no such list" if answer == "failed" else "no answer within a day"
-    assert states[:2] == [{"state": "failed", "words": words}] * 2
+    assert states[:2] == [{"state": "failed", "words": "no such list"}] * 2
+
+
+def test_a_platform_that_took_a_page_and_says_no_more_within_a_day_is_believed(shop):
+    platform = Elsewhere()
+    platform.is_slow = True
+    run(shop, platform)
+    platform.outcome = Outcome("waiting")
+    dispatch(shop, platform, NOON + DAY - MINUTE)
+    assert seen(shop)["in_flight"] == 5
+
+    dispatch(shop, platform, NOON + DAY + 30 * MINUTE)
+
+    assert (seen(shop)["applied"], seen(shop)["in_flight"]) == (5, 0)
+    states = shop.rows("select state, words from campaign.audience_requests")
+    assert states == [{"state": "done", "words": "no answer within a day"}] * 2
 
 
 def test_who_was_told_to_leave_and_did_not_is_told_again(shop):
