@@ -53,8 +53,8 @@ TOLD = {
     "written and every step has ended; the leads are all enrolled still. The median of five, after one that warms.",
     "audiences": "People with an email and a phone number who are all enrolled and have agreed: told to a platform on "
     "loopback that answers at once, by the real clients, for the first time; again with nothing changed; and after a "
-    "day on which one in a hundred changed, half of them buyers who leave and half of them new. Each is one whole sync: "
-    "who should be in is worked out, identifiers are normalised and hashed, pages are told and recorded.",
+    "day on which one in a hundred changed, half of them buyers who leave and half of them new. Each is one whole "
+    "sync: who should be in is worked out, identifiers are normalised and hashed, pages are told and recorded.",
 }
 
 

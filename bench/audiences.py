@@ -21,7 +21,7 @@ from tasks.store import runs
 from tasks.store.runs import Run
 from tasks.store.workspace import Workspace
 
-PLATFORMS = ("google",)
+PLATFORMS = ("meta", "google")
 CHANGED = 0.01  # of the audience in a day: half of them buy and leave, as many are new
 
 PIPELINE = """\

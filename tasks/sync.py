@@ -25,8 +25,8 @@ from tasks.store.runs import Run
 
 Verb = Literal["remove", "add"]
 Connect = Callable[[Run, str], Platform]
-# A platform that answers later is asked no sooner (Google: half an hour). One that took a page and never says what became
-# of it is believed: not every platform answers for every page.
+# A platform that answers later is asked no sooner (Google: half an hour). One that took a page and never says what
+# became of it is believed: not every platform answers for every page.
 ASK_AFTER = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=1)
 
@@ -171,11 +171,9 @@ def _tell(
         members = _judged(members, people, taken, verb)
         # Another run may be finding out at this moment who is to leave.
         run.work.database.repeated(partial(_record, run, campaign, audience, verb, members, len(people), taken))
-        for member in members:
-            if member.refused:
-                told.refused[f"{audience.platform} refused: {member.refused}"] += 1
-            else:
-                told.people[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += 1
+        reasons = Counter(member.refused for member in members)
+        told.people[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += reasons.pop(None, 0)
+        told.refused.update({f"{audience.platform} refused: {reason}": people for reason, people in reasons.items()})
 
 
 def _page(run: Run, campaign: str, audience: Pending, verb: Verb, after: str, size: int) -> list[Member]:
@@ -228,12 +226,10 @@ def _doubt(run: Run, audience: Pending) -> None:
 
 def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, verb: Verb) -> list[Member]:
     refused = {people[place].customer_id: why for place, why in taken.refused.items()}
+    if verb == "add":
+        refused |= {member.customer_id: "no_identifier" for member in members if not member.identifiers}
     return [
-        replace(
-            member,
-            refused=refused.get(member.customer_id)
-            or ("no_identifier" if verb == "add" and not member.identifiers else None),
-        )
+        replace(member, refused=refused[member.customer_id]) if member.customer_id in refused else member
         for member in members
     ]
 

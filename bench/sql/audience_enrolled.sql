@@ -1,5 +1,5 @@
 /*
-Everybody is enrolled in a campaign and has agreed to be shown its ads.
+Everybody is enrolled in a campaign, has bought before that, and has agreed to be shown its ads.
 
 owner: engineering
 grain: one row per customer
@@ -35,6 +35,15 @@ agreed as (
         timestamptz '2025-01-01', true, true
     from made
     cross join unnest(array['google', 'meta']) as channel
+),
+
+bought as (
+    insert into core.purchases (
+        order_id, customer_id, purchased_at, amount, currency, status, updated_at, load_id
+    )
+    select
+        'first-' || customer_id, customer_id, timestamptz '2025-06-01', 10, 'USD', 'paid', timestamptz '2025-06-01', 0
+    from made
 )
 
 insert into campaign.enrolments (
