@@ -4,9 +4,10 @@ Keys that come more than once in a load, as numbers: texts would take twice as l
 Two keys may share a number by chance, so keys are compared again where they are judged (core/gate_repeats).
 
 owner: engineering
-grain: one row per number, into the temporary table repeated_keys
+grain: one row per number
+returns:
+  hash: bigint unique - a number that more than one line has
 */
-insert into repeated_keys (hash)
 select hashtextextended(key, 0) as hash
 from checked
 where verdict = 'accepted' and head

@@ -123,7 +123,7 @@ def chats(
 
 
 def _copy(connection: sa.Connection, landing: str, names: Sequence[str], stream: _Stream | _Messages) -> None:
-    columns = ["line_no", "raw", "broken", *names]
+    columns = ["broken", "raw", *names, "line_no"]
     statement = sql.SQL("copy {} ({}) from stdin (format text, null '', freeze)").format(
         sql.Identifier("raw", landing), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -164,12 +164,21 @@ class _Stream:
                 yield text.encode("utf-8", "backslashreplace")
 
     def _text(self, block: Block) -> str:
-        rows = copy_rows([block.raws, itertools.repeat("", len(block.numbers)), *self._mapper.apply(block)], block)
+        text = self._whole(block) or copy_rows([block.raws, *self._mapper.apply(block)], block.numbers)
         if not block.broken:
-            return rows
+            return text
         numbers, raws, codes = zip(*block.broken, strict=True)
         empty = [itertools.repeat("", len(numbers)) for _ in self._mapper.names]
-        return rows + copy_rows([raws, codes, *empty], Block(numbers, raws, ()))
+        rows = copy_rows([raws, *empty], numbers).removesuffix("\n").split("\n")
+        return text + "".join(f"{code}{row}\n" for code, row in zip(codes, rows, strict=True))
+
+    def _whole(self, block: Block) -> str | None:
+        """The rows of a block whose every field lands as it stands: nothing is taken apart."""
+        if block.delimiter in (None, "\t") or not self._mapper.takes_all:
+            return None
+        fields = "\n".join(block.raws).replace(block.delimiter, "\t").split("\n")
+        text = _joined([block.raws, fields], block.numbers)
+        return text if _is_plain(text, len(block.numbers), len(self._mapper.names) + 2) else None
 
 
 class _Messages:
@@ -191,25 +200,34 @@ class _Messages:
         self.lines += len(batch)
         columns = [[one.fields[name] or "" for one in batch] for name in whatsapp.FIELDS]
         raws = [one.raw[:_LONGEST_RAW] for one in batch]
-        return copy_rows([raws, itertools.repeat("", len(batch)), *columns], Block(numbers, raws, ())).encode("utf-8")
+        return copy_rows([raws, *columns], numbers).encode("utf-8")
 
 
-def copy_rows(columns: Sequence[Iterable[str]], block: Block) -> str:
-    """Line numbers and columns as COPY's text format; the empty text is null."""
-    if not block.numbers:
-        return ""
+def copy_rows(columns: Sequence[Iterable[str]], numbers: Sequence[int]) -> str:
+    """An empty column, these columns and the line numbers as COPY's text format; the empty text is null."""
     values = [column if isinstance(column, list | tuple) else list(column) for column in columns]
-    text = _joined(block.numbers, values)
-    rows = len(block.numbers)
-    # One look at the whole block instead of one at each value: special characters are rare.
-    plain = text.count("\t") == rows * len(values) and text.count("\n") == rows
-    if plain and "\\" not in text and "\r" not in text:
+    text = _joined(values, numbers)
+    if _is_plain(text, len(numbers), len(values) + 1):
         return text
-    return _joined(block.numbers, [[_SPECIAL.sub(_escape, value) for value in column] for column in values])
+    return _joined([[_SPECIAL.sub(_escape, value) for value in column] for column in values], numbers)
 
 
-def _joined(numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> str:
-    return "\n".join(map("\t".join, zip(map(str, numbers), *columns, strict=True))) + "\n"
+def _is_plain(text: str, rows: int, tabs: int) -> bool:
+    """Whether no value has a special character: one look at a whole block instead of one at each value."""
+    return text.count("\t") == rows * tabs and text.count("\n") == rows and "\\" not in text and "\r" not in text
+
+
+def _joined(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+    if not numbers:
+        return ""
+    width = len(columns) + 1
+    cells = [""] * (len(numbers) * width)
+    for place, column in enumerate(columns):
+        cells[place::width] = column
+    cells[width - 1 :: width] = [f"{number}\n" for number in numbers]
+    # One join of a whole block is several times cheaper than one a row. It puts a tab between two rows as well, which
+    # is what the first column is empty for.
+    return "\t" + "\t".join(cells)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from operator import methodcaller
 from typing import IO, Any
 
@@ -167,7 +168,7 @@ class _Whitespace:
     def header(self, line: str) -> list[str]:
         return line.split()
 
-    def columns(self, lines: list[str], width: int) -> list[Sequence[str]] | None:
+    def columns(self, lines: list[str], width: int) -> Sequence[Sequence[str]] | None:
         """Every line as one record, column by column, or None when they are not that simple."""
         rows = [line.split() for line in lines]
         return list(zip(*rows, strict=True)) if set(map(len, rows)) == {width} else None
@@ -191,7 +192,7 @@ class _Csv:
         forgiving: dict[str, Any] = {**self._options, "strict": False}
         return next(csv.reader([line], **forgiving))
 
-    def columns(self, lines: list[str], width: int) -> list[Sequence[str]] | None:
+    def columns(self, lines: list[str], width: int) -> Sequence[Sequence[str]] | None:
         """Every line as one record, column by column, or None when they are not that simple."""
         text = self._delimiter.join(lines)
         if width > 1 and not (self._quote and self._quote in text):
@@ -199,8 +200,7 @@ class _Csv:
             # per line, three times as fast as the csv module.
             if set(map(self._count, lines)) != {width - 1}:
                 return None
-            fields = text.split(self._delimiter)
-            return [fields[place::width] for place in range(width)]
+            return _Split(text, self._delimiter, width)
         try:
             rows = list(csv.reader(lines, **self._options))
         except csv.Error:
@@ -231,6 +231,25 @@ class _Csv:
             return ("unfinished" if "unexpected end" in str(error) else "malformed_quotes"), 1
 
 
+class _Split(Sequence[Sequence[str]]):
+    """The columns of lines without quotes, taken apart when the first of them is asked for."""
+
+    def __init__(self, text: str, delimiter: str, width: int) -> None:
+        self._text = text
+        self._width = width
+        self.delimiter = delimiter
+
+    @cached_property
+    def _fields(self) -> list[str]:
+        return self._text.split(self.delimiter)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._fields[range(self._width)[place] :: self._width]
+
+    def __len__(self) -> int:
+        return self._width
+
+
 def _records(chunks: Iterator[_Chunk], split: _Whitespace | _Csv, width: int) -> Iterator[Block]:
     carried: list[str] = []  # lines of a record whose quote was open at the end of the chunk before
     carried_bad: dict[int, str] = {}
@@ -245,7 +264,8 @@ def _records(chunks: Iterator[_Chunk], split: _Whitespace | _Csv, width: int) ->
             continue
         columns = None if bad or max(map(len, lines)) > MAX_FIELD else split.columns(lines, width)
         if columns is not None:
-            yield Block(range(first, first + len(lines)), lines, columns)
+            delimiter = columns.delimiter if isinstance(columns, _Split) else None
+            yield Block(range(first, first + len(lines)), lines, columns, delimiter=delimiter)
             continue
         block, left = _one_by_one(replace(chunk, lines=lines, bad=bad, first=first), split, width)
         carried = lines[left:]

@@ -41,6 +41,7 @@ class Block:
     raws: Sequence[str]
     columns: Sequence[Values]
     broken: list[tuple[int, str, str]] = field(default_factory=list)  # line number, raw line, reason code
+    delimiter: str | None = None  # the columns are the raw lines split at it, and nothing else
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ class Mapper:
         self._as_of = as_of
         self._key = key
         self._made: list[Maker] = []
-        self.names = list(source.shape.columns)
+        self.takes_all = False
+        # What is mapped; the rest is null without being written.
+        self.names = [name for name in source.shape.columns if name in source.columns or self._is_made(name)]
 
     def bind(self, header: Sequence[str], where: str) -> dict[str, list[str]]:
         """Find every mapped column in the header; says what is ignored or absent, for the load report.
@@ -73,6 +76,11 @@ class Mapper:
         twice = sorted({name for name in wanted if list(header).count(name) > 1})
         if twice:
             raise ExtractError(f"{where}: column {', '.join(twice)} stands there twice; nothing was loaded")
+        taken = {positions[place]: name for name in self.names if (place := self._untouched(name)) in positions}
+        # Bound to a header whose every column lands as it stands, the order of `names` is the header's.
+        self.takes_all = len(taken) == len(self.names) == len(header)
+        if self.takes_all:
+            self.names = [taken[place] for place in range(len(header))]
         self._made = [self._maker(name, positions) for name in self.names]
         return {
             "ignored_columns": [name for name in header if name not in wanted][:50],
@@ -141,13 +149,20 @@ class Mapper:
         return fresh
 
     def _maker(self, name: str, positions: dict[str, int]) -> Maker:
-        column = self._source.columns.get(name)
-        if name == "updated_at" and self._source.missing_updated_at:
-            return self._with_fallback(column, positions)
-        if column is None:
-            return lambda _, count: itertools.repeat("", count)
-        made = self._column(column, name, positions)
+        if self._is_made(name):
+            return self._with_fallback(self._source.columns.get(name), positions)
+        made = self._column(self._source.columns[name], name, positions)
         return self._named(made) if name in whatsapp.NAMED else made
+
+    def _untouched(self, name: str) -> str | None:
+        """The source column that a contract column is, unchanged."""
+        column = self._source.columns.get(name)
+        if self._is_made(name) or name in whatsapp.NAMED or column is None or self._change(column, name):
+            return None
+        return column.column
+
+    def _is_made(self, name: str) -> bool:
+        return name == "updated_at" and bool(self._source.missing_updated_at)
 
     def _named(self, made: Maker) -> Maker:
         """Ids of messages by our names where they are WhatsApp's, which hold a number."""

@@ -59,7 +59,10 @@ def read_lines(connection: sa.Connection, queries: Queries, load: Load) -> None:
                     _create_as(connection, "create temporary table lines on commit drop as", lines)
                     connection.execute(sa.text("analyze lines"))
                     lines = queries["core/gate_group"]()
-                _create_as(connection, f"create unlogged table raw.{load.checked} as", lines)
+                # autovacuum that looks at a table holds up whoever drops it
+                _create_as(
+                    connection, f"create unlogged table raw.{load.checked} with (autovacuum_enabled = off) as", lines
+                )
         except sa.exc.DataError:
             if careful:
                 raise
@@ -89,11 +92,15 @@ def note_keywords(connection: sa.Connection, queries: Queries, load: Load) -> No
 def mark_repeats(connection: sa.Connection, queries: Queries, load: Load) -> None:
     """Of several lines with one key one stands; a load without such lines is read once."""
     connection.execute(sa.text("drop table if exists pg_temp.repeated_keys"))
-    connection.execute(sa.text("create temporary table repeated_keys (hash bigint not null) on commit drop"))
-    # A million different keys are sorted in half the time that a hash of them takes to leave memory.
-    connection.execute(sa.text("set local enable_hashagg = off"))
-    repeated = connection.execute(queries["core/gate_repeated"]()).rowcount
-    connection.execute(sa.text("set local enable_hashagg to default"))
+    # A million different keys are sorted in half the time that a hash of them takes to leave memory, and in parallel:
+    # the numbers that workers hand over are small.
+    settings = {"enable_hashagg": "off", "work_mem": "'64MB'", "parallel_tuple_cost": "0"}
+    for name, value in settings.items():
+        connection.execute(sa.text(f"set local {name} = {value}"))
+    head = "create temporary table repeated_keys on commit drop as"
+    repeated = _create_as(connection, head, queries["core/gate_repeated"]())
+    for name in settings:
+        connection.execute(sa.text(f"set local {name} to default"))
     if repeated:
         connection.execute(sa.text("analyze repeated_keys"))
         connection.execute(queries["core/gate_repeats"](stamp_is_made=load.stamp_is_made))
@@ -104,9 +111,9 @@ def _any_value(connection: sa.Connection, load: Load, column: str) -> bool:
     return bool(connection.execute(sa.select(sa.exists().where(landed.c[column].is_not(None)))).scalar())
 
 
-def _create_as(connection: sa.Connection, head: str, query: sa.TextClause) -> None:
-    """A table made of a statement's rows: such a statement may read in parallel, an insert may not."""
-    connection.execute(sa.text(f"{head} {query.text}").bindparams(**query.compile().params))
+def _create_as(connection: sa.Connection, head: str, query: sa.TextClause) -> int:
+    """A table made of a statement's rows, and how many: such a statement may read in parallel, an insert may not."""
+    return connection.execute(sa.text(f"{head} {query.text}").bindparams(**query.compile().params)).rowcount
 
 
 def drop_erased(connection: sa.Connection, queries: Queries, load: Load, key: str) -> None:

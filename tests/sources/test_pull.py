@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -122,6 +123,54 @@ def test_an_empty_file_and_a_header_alone_are_loads_without_lines(exports):
     shop.write("orders_b.csv", HEADER + "\n")
 
     assert [(load.state, load.lines_in) for load in shop.pull()] == [("merged", 0), ("merged", 0)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"E2": "plain"},
+        {"E2": "tab\there"},
+        {"E2": "back\\slash"},
+        {"E2": "\\N"},
+        {"E2": ""},
+        {"E2": "ünï\u2028code"},
+        {"E1": "", "E2": "", "E3": ""},
+        {"E2": '"quoted, with a comma"'},
+        {"E2": "one,field,too,many"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_file_whose_every_column_is_mapped_lands_field_by_field(exports, odd, delimiter):
+    shop = exports(f"""
+        sources:
+          events:
+            kind: file
+            entity: events
+            place: events.csv
+            delimiter: "{delimiter.encode("unicode_escape").decode()}"
+            columns: {{event_id: id, customer_id: who, name: name, occurred_at: at}}
+        """)
+    rows = [("2026-05-01T00:00:00Z", odd.get(event, "Charged"), event, "C") for event in ("E1", "E2", "E3")]
+    lines = [delimiter.join(row) for row in rows]
+    shop.write("events.csv", "\n".join([delimiter.join(("at", "name", "id", "who")), *lines]) + "\n")
+    source = shop.work.sources["events"]
+
+    [entry] = files.new_objects(source, "events", shop.folder, set())
+    with shop.work.database.transaction() as connection, files.read(source, entry) as reading:
+        extract = landing.Extract("events", source, entry.key, entry.etag, AS_OF, "a key")
+        load_id = landing.begin(connection, shop.work.queries, extract)
+        assert landing.fill(connection, shop.work.queries, extract, load_id, reading) == len(rows)
+
+    landed = shop.landed("events", load_id)
+    assert [(row["line_no"], row["raw"]) for row in landed] == list(enumerate(lines, 2))
+    for row, line in zip(landed, lines, strict=True):
+        fields = next(csv.reader([line], delimiter=delimiter))
+        good = len(fields) == len(rows[0])
+        at, name, event, who = (field or None for field in fields) if good else (None, None, None, None)
+        assert row["broken"] == (None if good else "wrong_field_count")
+        assert (row["occurred_at"], row["name"], row["event_id"], row["customer_id"]) == (at, name, event, who)
+        assert row["properties"] is None
 
 
 def test_any_text_survives_the_way_into_the_database(exports):
