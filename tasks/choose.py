@@ -11,8 +11,8 @@ from tasks.store.runs import Run
 @step(name="choose members", tags=["choose"], retries=2)
 def members(run: Run) -> Chosen:
     """Enrol who is new in the segment and close the episodes that are over; one transaction, safe to repeat."""
-    with run.work.database.transaction() as connection:
-        chosen = choosing.choose(run, connection)
+    # Repeated: an erasure takes a person's messages before their episodes, this the other way round.
+    chosen = run.work.database.repeated(lambda connection: choosing.choose(run, connection))
     run.counts["choose"] = chosen.counts()
     name = run.campaign.name if run.campaign else ""
     closed = sum(chosen.closed.values())

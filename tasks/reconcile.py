@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from tasks.channels import PROFILES
 from tasks.step import say, step
 from tasks.store import mode, reports
@@ -25,7 +27,8 @@ class Settled:
 def doubts(work: Workspace, as_of: datetime | None = None, *, limits: Limits = Limits()) -> Settled:  # noqa: B008
     """Put to effect the reports that waited, then settle what is in doubt, of all campaigns; safe at any time."""
     at = mode.clock(work, as_of) if as_of is None else as_of
-    with work.database.transaction() as connection:
+
+    def settle(connection: sa.Connection) -> Settled:
         stored = mode.settle(work, connection)
         ledger = Ledger(
             work.queries,
@@ -39,7 +42,9 @@ def doubts(work: Workspace, as_of: datetime | None = None, *, limits: Limits = L
         reports.catch_up(connection, work.queries, key=work.settings.suppression_key.get_secret_value())
         ended = ledger.end_leases(connection)
         ledger.look_up(connection, [name for name, one in PROFILES.items() if one.repeats == "A"])
-        settled = Settled(ended, ledger.settle(connection), ledger.abandon(connection))
+        return Settled(ended, ledger.settle(connection), ledger.abandon(connection))
+
+    settled = work.database.repeated(settle)
     if any((settled.leases_ended, settled.settled, settled.abandoned)):
         say(
             f"doubts: {settled.leases_ended:,} leases ended, {settled.settled:,} settled by reports, "

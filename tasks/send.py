@@ -8,6 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
+
+import sqlalchemy as sa
 
 from config.campaign import Campaign
 from config.providers import OUTBOX
@@ -43,16 +46,7 @@ def due(
     Misconfigured, after everything else was handed over, when a provider does not know us.
     """
     at = mode.clock(work, as_of) if as_of is None else as_of
-    with work.database.transaction() as connection:
-        stored = mode.settle(work, connection)
-        legal.refresh(work, connection)
-        prices.refresh(work, connection)
-        replies.judge_loads(
-            connection,
-            work.queries,
-            key=work.settings.suppression_key.get_secret_value(),
-            revoke_all=work.settings.pipeline.revoke_all,
-        )
+    stored = work.database.repeated(partial(_up_to_date, work))
     most_skew = limits.most_skew.total_seconds()
     if abs(work.database.now().timestamp() - wall_clock()) > most_skew:
         raise DatabaseError(
@@ -97,6 +91,20 @@ def due(
             + ". Nothing was rejected; the messages stay planned until this is put right"
         )
     return sent
+
+
+def _up_to_date(work: Workspace, connection: sa.Connection) -> Mode:
+    """The database's mode, once what bears on every decision is as the configuration and the loads have it."""
+    stored = mode.settle(work, connection)
+    legal.refresh(work, connection)
+    prices.refresh(work, connection)
+    replies.judge_loads(
+        connection,
+        work.queries,
+        key=work.settings.suppression_key.get_secret_value(),
+        revoke_all=work.settings.pipeline.revoke_all,
+    )
+    return stored
 
 
 def _opened(

@@ -50,28 +50,25 @@ def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pen
     return store.desire(run.work, connection, campaign, run.as_of, may_add=now.is_on and not now.is_held)
 
 
-def _only_leave(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
-    return store.desire(run.work, connection, campaign, run.as_of, may_add=False)
+def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
+    work = run.work
+    if not (work.settings.folder("campaigns") / name / "campaign.yaml").is_file():
+        return store.abandon(work.queries, connection, name, run.as_of)
+    try:
+        campaign = work.campaign(name)
+    except ConfigError:  # the folder has problems: who was to leave before leaves all the same
+        return store.pending(work.queries, connection, name)
+    return store.desire(work, connection, campaign, run.as_of, may_add=False)
 
 
 @step(name="take people off audiences", tags=["sync"], retries=2)
 def removals(run: Run, *, page: int = PAGE) -> dict[str, int]:
     """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
     work, waiting = run.work, {}
-    folder = work.settings.folder("campaigns")
     with work.database.transaction() as connection:
         names = store.campaigns(work.queries, connection)
     for name in names:
-        with work.database.transaction() as connection:
-            if not (folder / name / "campaign.yaml").is_file():
-                waiting[name] = store.abandon(work.queries, connection, name, run.as_of)
-                continue
-            try:
-                campaign = work.campaign(name)
-            except ConfigError:  # the folder has problems: who was to leave before leaves all the same
-                waiting[name] = store.pending(work.queries, connection, name)
-                continue
-        waiting[name] = work.database.repeated(partial(_only_leave, run, campaign))
+        waiting[name] = work.database.repeated(partial(_only_leave, run, name))
     counts = _tell(run, waiting, ("remove",), page, connect)
     run.counts["audiences"] = counts
     return counts
@@ -121,9 +118,15 @@ def _pages(run: Run, platform: Platform, campaign: str, audience: Pending, verb:
         told = [member.identity for member in members if member.identity and not member.is_shared]
         if told:
             call(audience.audience, told)
-        with work.database.transaction() as connection:
-            store.told(work.queries, connection, campaign, audience, verb, members, run.as_of)
+        # Another run may be finding out at this moment who is to leave.
+        work.database.repeated(partial(_told, run, campaign, audience, verb, members))
         people += len(members)
+
+
+def _told(
+    run: Run, campaign: str, audience: Pending, verb: str, members: Sequence[Member], connection: sa.Connection
+) -> None:
+    store.told(run.work.queries, connection, campaign, audience, verb, members, run.as_of)
 
 
 def _identified(platform: str, member: Member) -> Member:

@@ -14,6 +14,16 @@ set
     settled_at = clock.at
 from (select coalesce(cast(:at as timestamptz), clock_timestamp()) as at) as clock
 where
-    state = 'unknown'
-    and clock.at >= case when channel = 'email' then claimed_at + interval '24 hours' else expires_at end
+    send_key in (
+        select doubtful.send_key
+        from campaign.sends as doubtful
+        where
+            doubtful.state = 'unknown'
+            and (select coalesce(cast(:at as timestamptz), clock_timestamp())) >= case
+                when doubtful.channel = 'email' then doubtful.claimed_at + interval '24 hours'
+                else doubtful.expires_at
+            end
+        -- a row that somebody settles right now, or hangs doing so, holds nobody up
+        for no key update skip locked
+    )
 returning send_key

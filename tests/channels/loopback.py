@@ -91,6 +91,7 @@ class Loopback:
         self.accepted: list[Accepted] = []
         self.requests: list[Request] = []
         self.refused: list[Answer] = []
+        self.unread = 0  # connections that were dropped before anything was read
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self)
@@ -160,6 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         provider = self.server.provider
         if provider.conduct is Mode.DROP_BEFORE:
+            provider.unread += 1
             self.close_connection = True
             self.connection.close()
             return

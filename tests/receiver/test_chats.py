@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,22 +69,30 @@ def test_the_archive_of_the_same_adds_nothing(receiver: Receiver) -> None:
     assert receiver.scene.stage.one("select count(*) from campaign.replies") == 2
 
 
-def test_messages_wait_while_another_load_is_merged(receiver: Receiver) -> None:
+def test_messages_wait_while_another_load_is_merged_and_nothing_of_them_is_begun(receiver: Receiver) -> None:
     post(receiver, CLICK)
+    [first] = pull.received(receiver.scene.work, LATER)
+    post(receiver, ANSWER)
     with receiver.scene.work.database.transaction() as merging:
         merging.execute(sa.select(sa.func.pg_advisory_xact_lock(MERGE_LOCK)))
 
         assert pull.received(receiver.scene.work, LATER) == []
 
-    assert [load.accepted for load in pull.received(receiver.scene.work, LATER)] == [1]
+    [load] = pull.received(receiver.scene.work, LATER)
+    assert load.accepted == 1
+    assert load.load_id == first.load_id + 1, "numbers that were taken are not given back"
 
 
 def test_they_wait_while_another_load_is_landed(receiver: Receiver) -> None:
     post(receiver, CLICK)
-    with receiver.scene.work.database.transaction() as landing:
+    with receiver.scene.work.database.transaction() as landing, ThreadPoolExecutor(1) as beside:
         landing.execute(sa.text("lock table raw.messages in access share mode"))  # as a long copy beside it holds
+        taking = beside.submit(pull.received, receiver.scene.work, LATER)
 
-        assert pull.received(receiver.scene.work, LATER) == []
+        try:
+            assert taking.result(timeout=30) == []  # it gives up after five seconds
+        finally:
+            landing.rollback()  # or this test would wait for what should not have waited
 
     assert [load.accepted for load in pull.received(receiver.scene.work, LATER)] == [1]
 

@@ -217,7 +217,7 @@ def test_p13_what_amazon_did_not_sign_is_turned_away(ses: Receiver, case: str) -
     if case == "changed":
         envelope["Message"] = envelope["Message"].replace("ann@", "bob@")
     elif case == "elsewhere":
-        envelope["SigningCertURL"] = "https://sns.eu-central-1.amazonaws.com.evil.example/x.pem"
+        envelope["SigningCertURL"] = CERTIFICATE_URL.replace(".amazonaws.com", ".amazonaws.com.evil.example")
     elif case == "no envelope":
         envelope = [envelope]
     else:

@@ -113,9 +113,13 @@ def hear(
     channel: str = EMAIL,
     address: str = "",
     code: int | None = None,
+    at: int | None = None,
 ) -> None:
-    """A genuine webhook of the provider about an attempt arrives; `kind` is a word of theirs, `code` one of Meta's."""
-    at = int(stage.one("select extract(epoch from clock_timestamp())"))
+    """A genuine webhook of the provider about an attempt arrives; `kind` is a word of theirs, `code` one of Meta's.
+
+    It tells of the second `at` (since 1970); of now when that is left out.
+    """
+    at = at or int(stage.one("select extract(epoch from clock_timestamp())"))
     if channel == EMAIL:
         told: Any = [
             {"email": address or "ann@example.com", "event": kind, "timestamp": at, "sg_message_id": "m.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,17 @@ def write_campaign(folder: Path, name: str = "back", **changes: Any) -> None:
     (home / "email.html").write_text(EMAIL.replace("WORDS", words), "utf-8")
     (home / "push.txt").write_text(words, "utf-8")
     (home / "sms.txt").write_text(words, "utf-8")
+
+
+def at_most(steps: int) -> Callable[[str], None]:
+    """Watches a dispatch: one that would claim and call for ever fails instead."""
+    taken = itertools.count(1)
+
+    def watch(point: str) -> None:
+        if point in ("claimed", "calling"):
+            assert next(taken) <= steps, "the same messages are claimed or called again and again"
+
+    return watch
 
 
 @dataclass
@@ -207,6 +219,7 @@ class Stage:
     ) -> send.Sent:
         if conduct is not None:
             given["senders"] = {"outbox": self.outbox_that(conduct)}
+        given.setdefault("watch", at_most(100 + 20 * self.one("select count(*) from campaign.sends")))
         return send.due(self.work, at, campaign, **given)
 
     def outbox_that(self, conduct: Conduct | Callable[[OutgoingMessage], Conduct], timeout: float = 1) -> Sender:

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,8 +22,10 @@ from typer.testing import CliRunner, Result
 
 from flows.commands import pause
 from tasks import reconcile, send
+from tasks.channels.base import OutgoingMessage, Receipt
 from tasks.channels.handover import MOST_THROTTLED
-from tasks.rules.errors import Misconfigured
+from tasks.channels.outbox import PROFILE as OUTBOX
+from tasks.rules.errors import Misconfigured, Refused
 from tasks.rules.words import REASONS
 from tasks.store.ledger import Clock, Ledger, Limits
 from tasks.store.workspace import Workspace
@@ -119,6 +121,17 @@ def test_p02_who_is_told_for_how_long_waits_so_long_and_loses_no_try(make_live, 
     assert len(set(provider.keys_accepted)) == len(provider.keys_accepted) == 3
 
 
+def test_p02_what_was_claimed_together_is_put_back_without_a_call(make_live, providers):
+    stage, provider = make_live(), providers[WHATSAPP]
+    due(stage, "ann", "bob", "cid", channel=WHATSAPP)
+    provider.conduct = Mode.BUSY_120
+
+    stage.dispatch(None, limits=batches_of(3))
+
+    assert stage.states() == {"retry_wait": 1, "planned": 2}
+    assert (len(provider.requests), provider.keys_accepted) == (1, [])
+
+
 def test_p02_nobody_waits_longer_than_a_day(make_live, providers):
     stage = make_live()
     (key,) = due(stage, "ann", channel=WHATSAPP)
@@ -126,8 +139,9 @@ def test_p02_nobody_waits_longer_than_a_day(make_live, providers):
 
     stage.dispatch(None, limits=BRIEF)
 
+    assert stage.end(key) == ("retry_wait", "busy")
     assert 86_000 < waits(stage, key) <= 86_400
-    assert providers[WHATSAPP].keys_accepted == []
+    assert (len(providers[WHATSAPP].requests), providers[WHATSAPP].keys_accepted) == (1, [])
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -147,6 +161,7 @@ def test_p02_every_process_leaves_the_provider_alone_until_then(make_live, provi
     again = send.due(Workspace(stage.work.settings), limits=BRIEF)
     assert len(provider.requests) == 1
     assert stage.end(late) == ("planned", None)
+    assert attempts(stage, late) == [], "it is not even claimed"
     assert stage.end(unhurt) == ("accepted", None)
     assert [one.provider for one in again.rests] == [rest.provider]
 
@@ -178,6 +193,7 @@ def test_p02_a_person_may_end_a_rest_before_its_time(make_live, providers):
     assert resume(stage, "whatsapp_cloud").exit_code == 0
     stage.dispatch(None, limits=BRIEF)
     assert stage.end(key) == ("accepted", None)
+    assert (len(provider.requests), provider.keys_accepted) == (2, attempts(stage, key))
     assert "nobody does" in str(resume(stage, "whatsapp_cloud").exception)
 
 
@@ -227,10 +243,12 @@ def test_p03_a_provider_that_takes_nothing_for_long_is_asked_with_one_message_at
     first = stage.dispatch(None, limits=BRIEF)
     assert len(provider.requests) == MOST_THROTTLED
     assert [(rest.provider, rest.reason, rest.failures) for rest in first.rests] == [("whatsapp_cloud", "busy", 1)]
+    before = stage.one("select count(*) from campaign.attempts")
     for number in range(1, 4):
         pass_time(stage)
         stage.dispatch(None, limits=BRIEF)
         assert len(provider.requests) == MOST_THROTTLED + number
+        assert stage.one("select count(*) from campaign.attempts") == before + number
 
     provider.conduct = Mode.ACCEPT
     pass_time(stage)
@@ -249,6 +267,7 @@ def test_p03_a_throttle_that_lets_some_through_does_not_end_the_dispatch(make_li
     told = stage.dispatch(None, limits=BRIEF)
 
     assert stage.states() == {"accepted": 6, "retry_wait": 54}
+    assert (len(provider.requests), len(set(provider.keys_accepted))) == (60, 6)
     assert told.rests == []
 
 
@@ -291,6 +310,36 @@ def test_p04_a_refused_batch_is_divided_and_only_the_bad_recipient_is_rejected(m
     )
     outcomes = stage.rows("select outcome from campaign.attempts where attempt_no = 1")
     assert {row["outcome"] for row in outcomes} == {"returned"}
+
+
+class AllOrNothing:
+    """Takes the messages of a call, or refuses them all without saying for whose sake."""
+
+    profile = OUTBOX
+
+    def __init__(self, unwanted: str) -> None:
+        self.unwanted = unwanted
+        self.sizes: list[int] = []
+
+    def send(self, messages: Sequence[OutgoingMessage]) -> list[Receipt]:
+        self.sizes.append(len(messages))
+        if any(message.send_key == self.unwanted for message in messages):
+            raise Refused("one of them", "refused")
+        return [Receipt(message.attempt_id, "accepted") for message in messages]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_p04_so_is_a_call_that_its_sender_refuses_as_a_whole(make_stage):
+    stage = make_stage()
+    keys = [stage.planned(name) for name in ("ann", "bob", "cid")]
+    sender = AllOrNothing(keys[1])
+
+    stage.dispatch(senders={"outbox": sender})
+
+    assert [stage.end(key) for key in keys] == [("accepted", None), ("rejected", "refused"), ("accepted", None)]
+    assert sender.sizes == [3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -392,7 +441,7 @@ def test_p08_what_never_reached_the_provider_is_tried_again(make_live, providers
     pass_time(stage)
     stage.dispatch(None, limits=BRIEF)
     assert stage.end(key) == ("accepted", None)
-    assert provider.keys_accepted == [attempts(stage, key)[-1]]
+    assert (len(provider.requests), provider.keys_accepted) == (1, [attempts(stage, key)[-1]])
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -458,7 +507,7 @@ def test_p09_a_request_that_was_dropped_unread_is_in_doubt_too(make_live, provid
     stage.dispatch(None, limits=BRIEF)
 
     assert stage.end(key) == ("unknown", "unanswered")
-    assert provider.keys_accepted == []
+    assert (provider.unread, provider.requests, provider.keys_accepted) == (1, [], [])
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -468,8 +517,9 @@ def test_p10_a_call_is_given_up_within_its_lease_and_is_in_doubt(make_live, prov
     provider.conduct = Mode.HANG
 
     stage.dispatch(None, limits=HURRIED)
-    within = "select finished_at < lease_until from campaign.sends join campaign.attempts using (send_key)"
-    assert stage.one(within)
+    took = "select finished_at - claimed_at from campaign.sends join campaign.attempts using (send_key)"
+    # It hangs for nearly as long as the lease: who waits for it learns that it is gone within the lease too.
+    assert stage.one(took) < 20 * HURRIED.call_timeout < HURRIED.lease
     pass_time(stage)
     stage.dispatch(None, limits=HURRIED)
 
@@ -505,15 +555,18 @@ def test_p12_repeated_late_and_disordered_reports_count_once(make_live, provider
     (key,) = due(stage, "ann")
     stage.dispatch(None, limits=BRIEF)
     (attempt,) = attempts(stage, key)
+    at = int(stage.one("select extract(epoch from clock_timestamp())"))
 
     for kind in ("bounce", "delivered", "bounce", "delivered", "delivered"):
-        hear(stage, attempt, kind)
+        hear(stage, attempt, kind, at=at)
 
+    kinds = stage.rows("select kind from campaign.provider_events order by kind")
+    assert [row["kind"] for row in kinds] == ["bounced", "delivered"]
     facts = stage.rows("select delivered_at, bounced_at from campaign.message_reports")
     assert [(row["delivered_at"] is not None, row["bounced_at"] is not None) for row in facts] == [(True, True)]
     assert stage.one("select count(*) from core.suppressions where reason = 'hard_bounce'") == 1
     assert stage.end(key) == ("accepted", None)
-    assert len(providers[EMAIL].keys_accepted) == 1
+    assert (len(providers[EMAIL].requests), providers[EMAIL].keys_accepted) == (1, [attempt])
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -635,7 +688,7 @@ def test_p17_planned_again_by_hand_it_still_waits_for_its_day(make_live, provide
 
     assert stage.end(key) == ("planned", None)
     assert waits(stage, key) > 86_300
-    assert len(providers[WHATSAPP].requests) == 2
+    assert (len(providers[WHATSAPP].requests), providers[WHATSAPP].keys_accepted) == (2, [])
 
 
 def test_p17_a_later_try_after_the_window_is_none(make_live, providers):
@@ -681,7 +734,7 @@ def test_p17_throttling_is_no_refusal(make_live, providers, code, reason):
     stage.dispatch(None, limits=BRIEF)
 
     assert stage.end(key) == ("accepted", None)
-    assert provider.keys_accepted == [attempts(stage, key)[1]]
+    assert (len(provider.requests), provider.keys_accepted) == (2, [attempts(stage, key)[1]])
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -768,6 +821,7 @@ def test_p18_reports_are_looked_at_now_and_then_not_before_every_claim(make_live
     stage.dispatch(None, limits=replace(HEEDFUL, heed_every=timedelta(hours=1)))
 
     assert stage.states() == {"accepted": 12}
+    assert (len(provider.requests), len(set(provider.keys_accepted))) == (12, 12)
     assert HEEDFUL.heed_every < Limits().heed_every <= timedelta(minutes=1)
     stage.dispatch(None, limits=HEEDFUL)
     assert stage.one("select reason from campaign.campaigns") == "complaint_rate"
@@ -802,7 +856,7 @@ def test_p18_a_template_that_is_reported_as_paused_after_a_yes_stops_its_campaig
 
     assert stage.rows("select state, reason from campaign.campaigns") == [{"state": "paused", "reason": "template"}]
     assert stage.states() == {"accepted": 2, "planned": 4}
-    assert len(provider.keys_accepted) == 2
+    assert (len(provider.requests), len(provider.keys_accepted)) == (2, 2)
     assert [REASONS["template"] in str(problem) for problem in told.problems] == [True]
     resume_campaign(stage)
     stage.dispatch(None, limits=HEEDFUL)
@@ -819,7 +873,7 @@ def test_p05_an_account_that_is_reported_as_blocked_after_a_yes_halts_its_channe
         stage.dispatch(None, limits=HEEDFUL)
 
     assert stage.states() == {"accepted": 3, "planned": 4}
-    assert len(provider.keys_accepted) == 2
+    assert (len(provider.requests), len(provider.keys_accepted)) == (2, 2)
     assert stage.end(unhurt) == ("accepted", None)
     assert stage.rows("select state from campaign.campaigns") == []
     stage.dispatch(None, limits=HEEDFUL)

@@ -86,6 +86,7 @@ R4  tests/store/test_mode.py  test_a_live_database_takes_another_moment_only_fro
 R4  tests/flows/test_run_commands.py  test_a_live_database_shows_a_plan_for_another_moment_and_refuses_to_run_for_it
 R5  tests/send/test_run_matrix.py  test_r05_a_database_that_restarts_in_the_middle_loses_the_claim_whole
 R6  tests/send/test_run_matrix.py  test_r06_a_session_that_hangs_with_rows_locked_holds_nobody_else_up
+R6  tests/send/test_run_matrix.py  test_r06_doubts_that_a_hanging_session_has_locked_hold_nobody_up
 R6  tests/send/test_run_matrix.py  test_r06_a_session_that_hangs_in_a_transaction_is_ended
 R6  tests/send/test_run_matrix.py  test_r06_a_process_frozen_in_its_claim_holds_others_up_for_a_moment_only
 R6  tests/send/test_run_matrix.py  test_r06_whatever_a_frozen_process_has_locked_is_free_again
@@ -93,7 +94,10 @@ R6  tests/send/test_run_matrix.py  test_r06_a_transaction_that_waits_for_somebod
 R6  tests/send/test_run_matrix.py  test_r06_a_worker_whose_database_falls_silent_leaves_a_doubt_that_a_report_settles
 R6  tests/send/test_run_matrix.py  test_r06_a_connection_that_is_open_on_one_side_only_is_ended_by_both
 R7  tests/send/test_run_matrix.py  test_r07_only_the_record_is_repeated_and_never_the_call
+R7  tests/send/test_run_matrix.py  test_r07_clearing_up_doubts_is_repeated_and_calls_nobody
 R7  tests/send/test_run_matrix.py  test_r07_repeating_is_bounded
+R7  tests/store/test_lock_orders.py  test_choosing_begins_again_where_an_erasure_takes_the_same_rows_the_other_way_round
+R7  tests/store/test_lock_orders.py  test_an_audience_is_told_once_where_another_run_takes_its_members_in_another_order
 R8  tests/send/test_run_matrix.py  test_r08_a_machine_whose_clock_is_a_day_off_sends_nothing_and_decides_nothing_else
 R8  tests/send/test_ledger.py  test_a_machine_whose_clock_is_wrong_hands_over_nothing
 R8  tests/send/test_ledger.py  test_a_live_dispatch_decides_by_the_databases_clock
@@ -109,6 +113,7 @@ R12 tests/send/test_run_matrix.py  test_r12_a_full_disk_after_the_call_leaves_a_
 R13 tests/send/test_run_matrix.py  test_r13_a_dispatch_holds_as_many_messages_at_a_time_however_many_are_due
 R13 bench/sending.py  sending
 R13 bench/loading.py  first_load
+R13 tests/sources/test_pull.py  test_parquet_of_many_rows_is_held_a_part_at_a_time
 R13 tests/sources/test_pull.py  test_parquet_is_read_in_batches_with_its_types_kept
 R14 tests/send/test_run_matrix.py  test_r14_somebody_with_a_hundred_thousand_purchases_is_chosen_like_others
 R15 tests/send/test_run_matrix.py  test_r15_a_file_whose_column_is_gone_stays_out_and_its_campaign_sends_nothing
@@ -327,7 +332,37 @@ def test_r06_a_session_that_hangs_with_rows_locked_holds_nobody_else_up(stage, p
 
     stage.dispatch(None, limits=BRIEF)
     assert stage.end(hanging) == ("unknown", "lease_ended")
-    assert len(provider.keys_accepted) == 2
+    assert len(provider.requests) == len(set(provider.keys_accepted)) == 2
+
+
+def test_r06_doubts_that_a_hanging_session_has_locked_hold_nobody_up(stage, provider):
+    """One of them is heard of meanwhile, and the other is to be given up."""
+    heard, silent = due(stage, "ann", "bob")
+    provider.conduct = Mode.LIE_500
+    stage.dispatch(None, limits=ONE_BY_ONE)
+    assert stage.states() == {"unknown": 2}
+    stage.run_sql("update campaign.sends set claimed_at = claimed_at - interval '25 h' where send_key = :key",
+                  key=silent)  # fmt: skip
+    provider.conduct = Mode.ACCEPT
+    (other,) = due(stage, "cid")
+
+    def go_on() -> None:
+        hear(stage, attempts(stage, heard)[0])
+        reconcile.doubts(stage.work)
+        stage.dispatch(None, limits=BRIEF)
+
+    with stage.work.database.transaction() as connection:
+        connection.execute(sa.text("select from campaign.sends where state = 'unknown' for no key update"))
+        going_on = threading.Thread(target=go_on)
+        going_on.start()
+        going_on.join(8)  # shorter than anybody waits for a lock
+        assert not going_on.is_alive(), "others wait for one that hangs"
+        assert [stage.end(key) for key in (heard, silent)] == [("unknown", "unanswered")] * 2
+    assert stage.end(other) == ("accepted", None)
+
+    reconcile.doubts(stage.work)
+    assert [stage.end(key) for key in (heard, silent)] == [("accepted", None), ("abandoned", "unanswered")]
+    assert len(provider.requests) == len(set(provider.keys_accepted)) == 3
 
 
 def test_r06_a_session_that_hangs_in_a_transaction_is_ended(stage):
@@ -364,6 +399,7 @@ def test_r06_a_process_frozen_in_its_claim_holds_others_up_for_a_moment_only(mak
         assert stage.end(key) == ("planned", None), "it holds the message, and nobody else waits for it"
         began = time.monotonic()
         with stage.work.database.transaction() as connection:
+            connection.execute(sa.text("set local lock_timeout = '30s'"))  # so that this test fails and does not hang
             assert connection.execute(locked).scalar_one() == 1
         assert time.monotonic() - began < 10
         stage.dispatch(None, limits=BRIEF)
@@ -463,6 +499,29 @@ def test_r07_only_the_record_is_repeated_and_never_the_call(stage, provider, und
     assert (len(provider.requests), provider.keys_accepted) == (1, attempts(stage, key))
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_r07_clearing_up_doubts_is_repeated_and_calls_nobody(stage, provider, undisturbed, code):
+    (key,) = due(stage, "ann")
+
+    class Dead(Exception):
+        pass
+
+    def die(point: str) -> None:
+        if point == "answered":
+            raise Dead
+
+    with pytest.raises(Dead):
+        stage.dispatch(None, limits=BRIEF, watch=die)
+    pass_time(stage)
+    disturb(stage, "unknown", code, times=2)
+
+    reconcile.doubts(stage.work, limits=BRIEF)
+
+    assert stage.one("select last_value from disturbances") == 3
+    assert stage.end(key) == ("unknown", "lease_ended")
+    assert (len(provider.requests), provider.keys_accepted) == (1, attempts(stage, key))
+
+
 def test_r07_repeating_is_bounded(stage, provider, undisturbed):
     (key,) = due(stage, "ann")
     disturb(stage, "in_flight", "40001")
@@ -470,11 +529,13 @@ def test_r07_repeating_is_bounded(stage, provider, undisturbed):
     with pytest.raises(sa.exc.OperationalError):
         stage.dispatch(None, limits=BRIEF)
     assert stage.one("select last_value from disturbances") == 5
+    assert stage.end(key) == ("planned", None)
     assert provider.requests == []
 
     undisturbed()
     stage.dispatch(None, limits=BRIEF)
     assert stage.end(key) == ("accepted", None)
+    assert (len(provider.requests), provider.keys_accepted) == (1, attempts(stage, key))
 
 
 @pytest.mark.parametrize("days", [-1, 1])
@@ -585,7 +646,7 @@ def test_r12_a_full_disk_before_the_call_sends_nothing(stage, provider, undistur
     undisturbed()
     stage.dispatch(None, limits=BRIEF)
     assert stage.end(key) == ("accepted", None)
-    assert len(provider.keys_accepted) == 1
+    assert (len(provider.requests), provider.keys_accepted) == (1, attempts(stage, key))
 
 
 def test_r12_a_full_disk_after_the_call_leaves_a_doubt(stage, provider, undisturbed):
@@ -726,7 +787,8 @@ def test_r17_a_purchase_that_comes_after_the_message_leaves_it_as_it_is(stage, p
     stage.dispatch(None, limits=BRIEF)
 
     assert stage.send(key) == before
-    assert (before["state"], len(provider.requests)) == ("accepted", 1)
+    assert stage.end(key) == ("accepted", None)
+    assert (len(provider.requests), provider.keys_accepted) == (1, attempts(stage, key))
 
 
 def test_r19_a_worker_asked_to_end_finishes_its_call_and_leaves_the_rest_planned(stage, provider):

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from config.errors import ConfigError
 from tasks import pull
 from tasks.rules.errors import Superseded
-from tasks.sources import files, landing
+from tasks.sources import columnar, files, landing
 from tasks.sources.mapping import Mapper
 from tasks.store import quarantine
 from tests.exports import AS_OF, HEADER, PURCHASES, Exports, order
@@ -510,6 +510,20 @@ def _table(**columns):
         "status": pa.array(["paid", "paid", "paid"]),
     }
     return pa.table(given | columns)
+
+
+def test_parquet_of_many_rows_is_held_a_part_at_a_time(exports):
+    """However many rows its writer put together."""
+    shop, rows = exports(PARQUET), 60_000
+    numbers = pa.array([f"A{number}" for number in range(rows)])
+    pq.write_table(pa.table({"order_id": numbers, "customer_id": numbers}), shop.folder / "orders.parquet")
+    source = shop.work.sources["orders"]
+
+    with (shop.folder / "orders.parquet").open("rb") as file:
+        parts = [len(block.numbers) for block in columnar.parquet(file, source, "orders.parquet").blocks]
+
+    assert sum(parts) == rows
+    assert max(parts) <= 25_000
 
 
 def test_parquet_is_read_in_batches_with_its_types_kept(exports):
