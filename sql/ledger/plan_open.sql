@@ -27,7 +27,13 @@ where
 union
 select decisions.enrolment_id
 from campaign.decisions
-inner join campaign.enrolments on enrolments.enrolment_id = decisions.enrolment_id
+-- one by one: how few are unsettled, no statistics say
+cross join lateral (
+    select enrolments.closed_at
+    from campaign.enrolments
+    where enrolments.enrolment_id = decisions.enrolment_id
+    offset 0
+) as enrolments
 where
     not cast(:everybody as boolean)
     and decisions.campaign = cast(:campaign as text)

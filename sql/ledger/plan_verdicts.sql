@@ -104,7 +104,13 @@ renamed as materialized (
 unfinished as materialized (
     select decisions.decision_id
     from campaign.decisions
-    inner join campaign.enrolments on enrolments.enrolment_id = decisions.enrolment_id
+    -- one by one: how few are unsettled, no statistics say
+    cross join lateral (
+        select enrolments.closed_at
+        from campaign.enrolments
+        where enrolments.enrolment_id = decisions.enrolment_id
+        offset 0
+    ) as enrolments
     where
         decisions.campaign = cast(:campaign as text)
         and decisions.superseded_at is null
