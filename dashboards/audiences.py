@@ -10,13 +10,10 @@ import streamlit as st
 
 from dashboards import words
 from dashboards.components import plain, table
+from tasks.rules.words import reason
 
 # Somebody who bought or withdrew is told to leave by the next dispatch; platforms take up to a day to answer.
 LONGEST_REMOVAL: Final = timedelta(hours=24)
-REASONS: Final = {
-    "no_identifier": "no email or phone number that can be read",
-    "invalid_identifier": "an identifier the platform cannot read",
-}
 
 
 def audiences(rows: pd.DataFrame, refused: pd.DataFrame, now: datetime, zone: str) -> None:
@@ -48,7 +45,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, now: datetime, zone: st
             [
                 _name(row),
                 "to come in" if row.verb == "add" else "to leave",
-                REASONS.get(row.reason, words.title(row.reason).lower()),
+                reason(row.reason),
                 words.count(row.people),
             ]
             for row in refused.itertuples()

@@ -42,6 +42,14 @@ REASONS: Final = {
     "audience_dropped": "The campaign no longer names this audience",
     "erased": "The person asked to be forgotten",
     "episode_over": "The occasion is over",
+    # what ad platforms say of a person or an audience
+    "no_identifier": "No email or phone number that can be read",
+    "invalid_identifier": "The platform cannot read an identifier",
+    "rejected": "The platform does not take this person",
+    "nobody": "Nobody of the page can be taken",
+    "audience_too_small": "The platform lets nobody go while the audience would become too small",
+    "audience_blocked": "The platform has blocked the audience",
+    "unknown_audience": "The platform does not know the audience any more",
     # answers of a provider, and none
     "content": "The message could not be written for this person",
     "busy": "The provider was busy",

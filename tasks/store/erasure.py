@@ -186,6 +186,10 @@ TABLES: Final[dict[str, Holder]] = {
         f"campaign.{name}": Holder("deleted", period="ledger")
         for name in ("audience_members", "outcomes", "voucher_events")
     },
+    "campaign.audiences": Holder("nobody", harmless="platform audience provider external_id"),
+    "campaign.audience_requests": Holder("nobody", harmless="platform audience campaign verb external_id state words"),
+    "campaign.audience_sizes": Holder("nobody", harmless="platform audience words"),
+    "campaign.audience_troubles": Holder("nobody", harmless="platform audience campaign words"),
     "campaign.replies": Holder("deleted", period="replies"),
     "campaign.reply_holds": Holder("deleted", stays="holds somebody until their reply is resolved"),
     "campaign.inbox_messages": Holder("deleted", period="inbox"),
