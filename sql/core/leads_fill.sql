@@ -71,10 +71,12 @@ select
     talks.ad_id,
     talks.opened_at,
     talks.said_at,
-    case when answered.at <= talks.first_at + interval '24 hours' then answered.at end,
-    case when answered.at <= talks.first_at + interval '24 hours' then answered.at + interval '72 hours' end,
-    deep.at,
-    qualified.at
+    case when answered.at <= talks.first_at + interval '24 hours' then answered.at end as free_opens_at,
+    case
+        when answered.at <= talks.first_at + interval '24 hours' then answered.at + interval '72 hours'
+    end as free_ends_at,
+    deep.at as deep_at,
+    qualified.at as qualified_at
 from talks
 left join answered on talks.conversation_id = answered.conversation_id
 left join deep on talks.conversation_id = deep.conversation_id

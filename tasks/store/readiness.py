@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from config.campaign import QUALIFIED, Campaign, Goal
+from config.platforms import AdPlatform, Google
 from config.providers import Provider
 from config.settings import Sender, Settings
 from config.sources import WhatsappSource, load_sources
@@ -139,6 +140,8 @@ def _credentials(campaign: str, kind: str, name: str, settings: Settings) -> Nee
     need = f"credentials: {name}"
     if settings.wanted_mode == "simulated":
         return Need(campaign, need, "yes", "simulated: the outbox takes everything, nothing leaves")
+    if kind == "platform" and (told := settings.pipeline.ad_platform(name)):
+        return _ad_platform(campaign, need, told, settings)
     options = settings.pipeline.provider(name) if kind == "channel" else None
     if options is None:
         detail = f"no provider of this {kind} is connected: the outbox keeps everything, nothing leaves"
@@ -153,6 +156,19 @@ def _credentials(campaign: str, kind: str, name: str, settings: Settings) -> Nee
         detail = f"{options.provider} delivers if this machine has a role: boto3 finds no keys in environment or files"
         return Need(campaign, need, "warning", detail)
     return Need(campaign, need, "yes", f"{options.provider} delivers")
+
+
+def _ad_platform(campaign: str, need: str, options: AdPlatform, settings: Settings) -> Need:
+    missing = [f"REENGAGE_{name.upper()}" for name in options.secrets if getattr(settings, name) is None]
+    credentials = options.credentials if isinstance(options, Google) else None
+    if credentials and not (settings.config / credentials).is_file():
+        missing.append(f"the file {credentials}")
+    if missing:
+        return Need(campaign, need, "no", f"{options.platform} would be told, but needs {', '.join(missing)}")
+    if isinstance(options, Google) and credentials is None:
+        detail = "google is told if its library finds credentials on this machine: name a service account's file"
+        return Need(campaign, need, "warning", detail)
+    return Need(campaign, need, "yes", f"{options.platform} is told")
 
 
 def _missing(options: Provider, settings: Settings) -> Iterator[str]:

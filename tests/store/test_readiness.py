@@ -194,3 +194,24 @@ def test_who_pays_for_whatsapp_is_told_which_countries_have_no_price(make_worksp
     assert "none for marketing to IN (2 people):" in detail
     prices.write_text(prices.read_text().replace("place: DE", 'place: "*"'))
     assert told() == [("yes", "known for the numbers of 2 countries")]
+
+
+META = "ad_platforms: [{platform: meta, ad_account: '1'}]\n"
+GOOGLE = "ad_platforms: [{platform: google, account: '1234567890', credentials: google.json}]\n"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "platform", "settings", "answer"),
+    [
+        (META, "meta", {}, ("no", "meta would be told, but needs REENGAGE_META_ADS_TOKEN")),
+        (META, "meta", {"meta_ads_token": SecretStr("token")}, ("yes", "meta is told")),
+        (GOOGLE, "google", {}, ("no", "google would be told, but needs the file google.json")),
+    ],
+)
+def test_an_ad_platform_that_is_named_needs_its_token(email, pipeline, platform, settings, answer):
+    assert email(pipeline, f"credentials: {platform}", **settings) == answer
+
+
+def test_audiences_of_an_ad_platform_that_is_not_named_stay_in_the_outbox(email):
+    there, detail = email("{}", "credentials: meta")
+    assert (there, "outbox" in detail) == ("warning", True)
