@@ -225,7 +225,7 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
         "send_key": send_key, "attempt_id": attempt, "customer_id": WHO, "campaign": "alpha", "title": "zz words",
         "text": "zz words", "created_at": at, "expires_at": at + timedelta(days=9),
     }])  # fmt: skip
-    who = identity.identity("meta", EMAIL, None)
+    who = identity.identifiers("meta", identity.Contact(EMAIL))["email"]
     insert(connection, "campaign.audience_members", [
         {"platform": "meta", "audience": "alpha", "campaign": "alpha", "customer_id": WHO, "desired": True,
          "applied": True, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": "c", "identity": who},

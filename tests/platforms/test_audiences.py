@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from config.settings import Settings
 from tasks import choose, sync
 from tasks.platforms import factory
 from tasks.platforms.base import Person, Platform, Taken
 from tasks.rules.errors import ModeError
 from tasks.rules.keyed import keyed_hash
 from tasks.store import runs
+from tasks.store.workspace import Workspace
 from tests.planning_world import DAY, NOON, Shop, campaign
+from tests.send.worker import context
 
 HOUR = timedelta(hours=1)
 
@@ -175,12 +181,8 @@ def test_every_removal_of_all_platforms_comes_before_the_first_addition(shop):
     assert [verb for _, verb, _ in calls(shop)[2:]] == ["remove", "remove", "add", "add"]
 
 
-class Interrupted(Exception):
-    """Stands for a process that ends."""
-
-
-class EndsAfter:
-    """The outbox platform, whose caller ends after some calls."""
+class DiesAfter:
+    """The outbox platform, whose caller is killed after some calls, before it can note the last one."""
 
     def __init__(self, inner: Platform, left: Iterator[int]) -> None:
         self.inner = inner
@@ -192,26 +194,35 @@ class EndsAfter:
     def add(self, audience: str, people: Sequence[Person]) -> Taken:
         taken = self.inner.add(audience, people)
         if next(self.left) == 0:
-            raise Interrupted
+            os.kill(os.getpid(), signal.SIGKILL)
         return taken
 
 
-def test_a_sync_that_ended_between_two_pages_goes_on_and_ends_equal(shop):
-    for number in range(5):
+def sync_page_by_page(settings: Settings, calls_left: int | None = None) -> None:
+    """A run of its own that tells a page of one person at a time; killed after some calls."""
+    left = itertools.count(-1 if calls_left is None else calls_left, -1)
+    with closing(Workspace(settings)) as work, runs.begin(work, "reengage", campaign(), NOON) as run:
+        choose.members(run)
+        sync.audiences(run, page=1, connect=lambda run, name: DiesAfter(sync.connect(run, name), left))
+
+
+def test_killed_after_three_of_ten_pages_and_started_twice_the_membership_is_equal(shop):
+    for number in range(10):
         shop.lapses(f"{number}")
         shop.consents(f"{number}", "meta")
-    left = itertools.count(1, -1)
-    with runs.begin(shop.work, "reengage", campaign(), NOON) as run:
-        choose.members(run)
-        with pytest.raises(Interrupted):
-            sync.audiences(run, page=2, connect=lambda run, name: EndsAfter(sync.connect(run, name), left))
-        applied = shop.rows("select customer_id from campaign.audience_members where applied")
-        assert len(applied) == 2  # the second page was told and not recorded
+    process = context.Process(target=sync_page_by_page, args=(shop.work.settings, 2))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert len(members(shop)) == 3
+    assert len(shop.rows("select from campaign.audience_members where applied")) == 2, "the third was told, not noted"
 
-        sync.audiences(run, page=2)
+    for _ in range(2):
+        sync_page_by_page(shop.work.settings)
 
-    assert members(shop) == hashed(*(f"{number}@example.com" for number in range(5)))
-    assert [people for _, _, people in calls(shop)] == [2, 2, 2, 1]
+    assert members(shop) == hashed(*(f"{number}@example.com" for number in range(10)))
+    assert len(shop.rows("select from campaign.audience_members where applied")) == 10
+    assert [people for _, _, people in calls(shop)] == [1] * 11, "only the page that was not noted is told again"
 
 
 def google(shop: Shop, customer: str, country: str | None, **ads) -> None:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 
 from tasks import choose, sync
+from tasks.platforms.base import Person, Size, Taken
 from tasks.store import runs
 from tests.planning_world import DAY, NOON, Shop, campaign
 
@@ -55,16 +57,26 @@ def test_choosing_begins_again_where_an_erasure_takes_the_same_rows_the_other_wa
 class Interrupted:
     """An audience at a platform; once it was told, something happens before that is written down."""
 
+    page: ClassVar[int] = 10_000
+
     def __init__(self, happens: Callable[[], None]) -> None:
         self.happens = happens
         self.calls: list[tuple[str, int]] = []
 
-    def add(self, _audience: str, identities: Sequence[str]) -> None:
-        self.calls.append(("add", len(identities)))
+    def find(self, name: str) -> str:
+        return name
 
-    def remove(self, _audience: str, identities: Sequence[str]) -> None:
-        self.calls.append(("remove", len(identities)))
+    def add(self, _audience: str, people: Sequence[Person]) -> Taken:
+        self.calls.append(("add", len(people)))
+        return Taken()
+
+    def remove(self, _audience: str, people: Sequence[Person]) -> Taken:
+        self.calls.append(("remove", len(people)))
         self.happens()
+        return Taken()
+
+    def size(self, _audience: str) -> Size:
+        return Size()
 
     def close(self) -> None:
         """Nothing is open."""
