@@ -403,6 +403,20 @@ def test_messages_that_came_before_their_erased_conversation_go_with_it(work: Wo
     assert again.erased == 1
 
 
+def test_a_conversation_that_turns_out_to_be_theirs_is_no_lead_of_whoever_it_stood_for(work: Workspace):
+    populate(work)
+    erase.person(work, WHO, AS_OF)
+    landing_load(work, "conversations", [landing.good("conversations", ad_id="ad")])
+    landing_load(work, "messages", [landing.good("messages")])
+    assert rows(work, "select conversation_id from core.leads") == [{"conversation_id": "v1"}]
+
+    handed = landing.good("conversations", ad_id="ad", customer_id=WHO, updated_at="2026-05-02T00:00:00Z")
+    assert landing_load(work, "conversations", [handed]).erased == 1
+
+    assert rows(work, "select * from core.messages") == []
+    assert rows(work, "select * from core.leads") == []
+
+
 def test_their_addresses_stay_on_the_list_of_whom_nobody_writes_to(work: Workspace):
     populate(work)
 

@@ -23,12 +23,13 @@ with told as (
 ),
 
 touched as (
-    -- no message of theirs changes
+    -- no message of theirs changes, unless it went with somebody who is forgotten
     insert into touched_conversations (conversation_id, since)
     select
         conversation_id,
         'infinity'
     from told
+    on conflict (conversation_id) do nothing
 )
 
 insert into changed_conversations (conversation_id, customer_id)

@@ -9,12 +9,23 @@ params:
   changes: bigint[] - the number of the change of each that was looked at
   reached: jsonb - conversation_id, milestone and milestone_at of each milestone
 */
-with taken as (
+with waiting as materialized (
+    -- in the order in which loads write them, so that neither waits for the other for good
+    select conversations_changed.conversation_id
+    from core.conversations_changed
+    inner join unnest(cast(:conversations as text[]), cast(:changes as bigint[]))
+        as looked_at (conversation_id, change_no)
+        on
+            conversations_changed.conversation_id = looked_at.conversation_id
+            and conversations_changed.change_no = looked_at.change_no
+    order by conversations_changed.conversation_id
+    for update of conversations_changed
+),
+
+taken as (
     delete from core.conversations_changed
-    using unnest(cast(:conversations as text[]), cast(:changes as bigint[])) as looked_at (conversation_id, change_no)
-    where
-        conversations_changed.conversation_id = looked_at.conversation_id
-        and conversations_changed.change_no = looked_at.change_no
+    using waiting
+    where conversations_changed.conversation_id = waiting.conversation_id
 ),
 
 found as materialized (

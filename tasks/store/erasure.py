@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from tasks.rules.contact import GUEST, guest_id
 from tasks.rules.errors import ConfigError, Problem
 from tasks.rules.keyed import keyed_hash, pads
+from tasks.store import silences
 from tasks.store.gate import MERGE_LOCK
 from tasks.store.judging import CONVERSATION, ERASED, VISITOR
 from tasks.store.loads import ENTITIES
@@ -306,6 +307,8 @@ def clear(work: Workspace, connection: sa.Connection, erasure: Erasure) -> bool:
             ads=sorted({ad for ads in counted for ad in ads}), is_any_ad=not all(counted), **kept
         )
     )
+    # A derivation that has read the person before would write of them again.
+    silences.wait(connection)
     counts: Counter[str] = Counter()
     addresses = [
         *person["canonical_emails"],

@@ -24,6 +24,9 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
     """Bring what was accepted into `core`, with all that hangs on it; gives what the load's report says of it."""
     entity, report, met = ENTITIES[load.entity], {}, list[str]()
     parameters = {"as_of": load.as_of, "load_id": load.load_id}
+    tells_silences = load.entity in {"conversations", "messages", "customers"}
+    if tells_silences:
+        silences.begin(connection)
     _settle_whose(connection, queries, load, key)
 
     # A load is small beside what is stored: its keys are looked up, and its groups fit in memory.
@@ -37,9 +40,6 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
     if load.entity == "events":
         connection.execute(queries["core/gate_linked"](**parameters))
 
-    tells_silences = load.entity in {"conversations", "messages", "customers"}
-    if tells_silences:
-        silences.begin(connection)
     if load.entity == "conversations":
         connection.execute(queries["core/conversations_touched"]())
     if load.entity == "messages":
@@ -55,6 +55,7 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
     connection.execute(sa.text("set local random_page_cost to default; set local work_mem to default"))
     if load.entity == "conversations":
         writers.of_lines(connection, queries, load)
+        silences.wait(connection)  # a derivation that has this turn writes milestones too
         connection.execute(queries["core/milestones"]())
     if load.entity in {"checkouts", "conversations"}:
         _write_inquiries(connection, queries, load)

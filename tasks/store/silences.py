@@ -41,7 +41,10 @@ def begin(connection: sa.Connection, changed: Collection[str] = ()) -> None:
 
 
 def wait(connection: sa.Connection, *, patiently: bool = True) -> bool:
-    """Take the turn of refreshing until the end of the transaction; False when another has it and nobody waits."""
+    """Take the turn of refreshing until the end of the transaction; False when another has it and nobody waits.
+
+    Before anything is written that a derivation of milestones writes too, or one of both waits for the other for good.
+    """
     if patiently:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(REFRESH_LOCK)))
         return True

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.store import contacts, cycle
+from tasks.store import contacts, cycle, silences
 from tasks.store.loads import Load
 from tasks.store.queries import Queries
 
@@ -62,6 +62,7 @@ def _settle(connection: sa.Connection, queries: Queries, load: Load) -> dict[str
     connection.execute(queries["core/threads_touched"]())
     connection.execute(queries["core/threads_messages"]())
     connection.execute(queries["core/threads_opened"](load_id=load.load_id))
+    silences.wait(connection)  # milestones go, and a derivation that has this turn writes them
     gone = connection.execute(queries["core/threads_gone"]()).scalar_one()
     told = {
         "writers_linked": found.moved,
