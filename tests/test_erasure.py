@@ -225,12 +225,13 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
         "send_key": send_key, "attempt_id": attempt, "customer_id": WHO, "campaign": "alpha", "title": "zz words",
         "text": "zz words", "created_at": at, "expires_at": at + timedelta(days=9),
     }])  # fmt: skip
-    who = identity.identifiers("meta", identity.Contact(EMAIL))["email"]
+    known = dict(identity.identifiers("meta", identity.Contact(EMAIL)))
+    who = known["email"]
     insert(connection, "campaign.audience_members", [
         {"platform": "meta", "audience": "alpha", "campaign": "alpha", "customer_id": WHO, "desired": True,
-         "applied": True, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": "c", "identity": who},
+         "applied": True, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": "c", "identifiers": known},
         {"platform": "tiktok", "audience": "alpha", "campaign": "alpha", "customer_id": "zz-old-id", "desired": True,
-         "applied": False, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": None, "identity": None},
+         "applied": False, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": None, "identifiers": sa.null()},
     ])  # fmt: skip
     insert(connection, "outbox.audience_members", [{"platform": "meta", "audience": "alpha", "person_sha256": who}])
     insert(connection, "outbox.messages", [

@@ -19,6 +19,8 @@ create table core.leads (
 );
 -- Who fell silent when, and who has written since a moment asked about.
 create index leads_said on core.leads (said_at);
+-- Whoever something changed for is looked at again.
+create index leads_of_customer on core.leads (customer_id);
 
 -- What is there already, as core/leads_fill writes it.
 with said as (
