@@ -231,7 +231,8 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
         {"platform": "meta", "audience": "alpha", "campaign": "alpha", "customer_id": WHO, "desired": True,
          "applied": True, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": "c", "identifiers": known},
         {"platform": "tiktok", "audience": "alpha", "campaign": "alpha", "customer_id": "zz-old-id", "desired": True,
-         "applied": False, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": None, "identifiers": sa.null()},
+         "applied": False, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": None,
+         "identifiers": sa.null()},
     ])  # fmt: skip
     insert(connection, "outbox.audience_members", [{"platform": "meta", "audience": "alpha", "person_sha256": who}])
     insert(connection, "outbox.messages", [
