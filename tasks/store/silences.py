@@ -64,10 +64,13 @@ def refresh(connection: sa.Connection, queries: Queries) -> int | None:
     touched = sa.select(sa.func.count()).select_from(sa.table("touched_conversations"))
     is_first = connection.execute(queries["core/leads_is_empty"]()).scalar_one()
     if is_first and connection.execute(touched).scalar_one() >= MANY:
+        # Nobody has analysed tables that were filled just now, and row by row it would take a hundred times as long.
+        for table in ("conversations", "messages", "milestones"):
+            filling.sampled(connection, f"core.{table}")
         with filling.emptied(connection, queries, "leads"):
-            connection.execute(sa.text("set local work_mem = '128MB'"))
+            connection.execute(sa.text("set local work_mem = '128MB'; set local enable_nestloop = off"))
             connection.execute(queries["core/leads_fill"]())
-            connection.execute(sa.text("set local work_mem to default"))
+            connection.execute(sa.text("set local work_mem to default; set local enable_nestloop to default"))
         connection.execute(queries["core/silences_filled"]())
         return None
     # What a load touches is looked up: beside it even a short history is long, and nobody can tell beforehand how few
