@@ -373,8 +373,9 @@ def test_people_leave_the_audiences_of_campaigns_that_are_held(shop: Shop, entit
         shop.stage.enrol(person, name, AS_OF - DAY)
         shop.stage.run_sql(
             "insert into campaign.audience_members (platform, audience, campaign, customer_id, desired, applied,"
-            " desired_at, applied_at, contact_sha256, applied_contact_sha256, identity)"
-            " values ('meta', :campaign, :campaign, :person, true, true, :at, :at, 'x', 'x', :person)",
+            " desired_at, applied_at, contact_sha256, applied_contact_sha256, identifiers)"
+            " values ('meta', :campaign, :campaign, :person, true, true, :at, :at, 'x', 'x',"
+            " jsonb_build_object('email', cast(:person as text)))",
             campaign=name, person=person, at=AS_OF - DAY,
         )  # fmt: skip
         shop.stage.run_sql("insert into outbox.audience_members values ('meta', :name, :who)", name=name, who=person)

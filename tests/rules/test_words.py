@@ -20,6 +20,8 @@ NO_REASONS = {
     "treated", "unknown", "active", "clear", "viable", "closed", "not_started", "quiet_dropped", "control",
     # scopes and resolutions of refusals, kinds of reports and of providers, an encoding
     "all", "marketing", "refusal", "no_refusal", "delivered", "inbox", "operator", "hex",
+    # what became of a page that an ad platform was told
+    "waiting", "done",
     # what a message costs
     "free", "charged", "no_price",
 }  # fmt: skip

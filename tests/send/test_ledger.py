@@ -19,7 +19,7 @@ from tasks.platforms.factory import open_platform
 from tasks.rules.errors import DatabaseError, Misconfigured, ModeError
 from tasks.store import runs
 from tasks.store.ledger import Clock, Ledger, Limits
-from tests.send.stage import NOON, Stage, two_steps, write_campaign
+from tests.send.stage import NOON, Stage, at_most, two_steps, write_campaign
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -188,7 +188,8 @@ def test_a_busy_provider_is_tried_again_later_and_the_message_leaves_once(stage:
 def test_what_a_provider_stays_too_busy_for_is_tried_until_it_expires(stage: Stage) -> None:
     key = stage.planned("ann", expires=NOON + 3 * DAY)
 
-    stage.dispatch(NOON + 3 * DAY - HOUR, conduct=Conduct.BUSY)
+    # it is tried every hour
+    stage.dispatch(NOON + 3 * DAY - HOUR, conduct=Conduct.BUSY, watch=at_most(500))
     assert stage.end(key) == ("retry_wait", "busy")
     waits = [row["decided_at"] for row in stage.rows("select decided_at from campaign.attempts order by attempt_no")]
     assert waits[-1] > NOON + 2 * DAY + 20 * HOUR
