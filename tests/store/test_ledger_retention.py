@@ -170,11 +170,11 @@ def test_many_occasions_go_in_batches(work: Workspace):
 def test_of_a_stay_in_an_audience_nothing_is_left_once_it_is_long_over(work: Workspace):
     member = {
         "platform": "meta", "audience": "a", "campaign": "alpha", "desired": False, "applied": False,
-        "desired_at": OLD, "applied_at": OLD, "identity": None,
+        "desired_at": OLD, "applied_at": OLD, "applied_contact_sha256": None,
     }  # fmt: skip
     given = {
         "over": {}, "never in": {"applied_at": None}, "wanted": {"desired": True}, "still in": {"applied": True},
-        "known there": {"identity": "x"}, "left lately": {"desired_at": FRESH}, "out lately": {"applied_at": FRESH},
+        "known there": {}, "contact": {"applied_contact_sha256": "x"}, "left lately": {"desired_at": FRESH}, "out lately": {"applied_at": FRESH},
     }  # fmt: skip
     with work.database.transaction() as connection:
         insert(
@@ -182,6 +182,8 @@ def test_of_a_stay_in_an_audience_nothing_is_left_once_it_is_long_over(work: Wor
             "campaign.audience_members",
             [member | {"customer_id": who, **how} for who, how in given.items()],
         )
+    known = "identifiers = jsonb_build_object('email', 'x') where customer_id = 'known there'"
+    change(work, f"update campaign.audience_members set {known}")
 
     assert forget(work) == 2
 
