@@ -174,7 +174,8 @@ def test_of_a_stay_in_an_audience_nothing_is_left_once_it_is_long_over(work: Wor
     }  # fmt: skip
     given = {
         "over": {}, "never in": {"applied_at": None}, "wanted": {"desired": True}, "still in": {"applied": True},
-        "known there": {}, "contact": {"applied_contact_sha256": "x"}, "left lately": {"desired_at": FRESH}, "out lately": {"applied_at": FRESH},
+        "known there": {}, "contact": {"applied_contact_sha256": "x"}, "left lately": {"desired_at": FRESH},
+        "out lately": {"applied_at": FRESH},
     }  # fmt: skip
     with work.database.transaction() as connection:
         insert(
