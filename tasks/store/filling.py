@@ -11,6 +11,8 @@ from tasks.store.queries import Queries
 
 # A sample of so many rows per unit of the target; autovacuum takes a full one once the table has settled.
 _SMALL_SAMPLE = 10
+# Fewer rows mislead nobody for the minute until autovacuum has seen them.
+_FEW_ROWS = 1000
 
 
 @contextlib.contextmanager
@@ -28,6 +30,15 @@ def emptied(connection: sa.Connection, queries: Queries, relation: str) -> Itera
     for index in indexes:
         connection.execute(sa.text(index["create"]))
     sampled(connection, f"core.{relation}")
+
+
+def grown(connection: sa.Connection, queries: Queries, relation: str, rows: int) -> None:
+    """Tell the planner about a table of `core` that just got so many rows, where it counts on less than half of them.
+
+    What reads it next may come before autovacuum does, and would take it for empty.
+    """
+    if rows >= _FEW_ROWS and rows > 2 * connection.execute(queries["core/table_rows"](relation=relation)).scalar_one():
+        sampled(connection, f"core.{relation}")
 
 
 def sampled(connection: sa.Connection, table: str) -> None:
