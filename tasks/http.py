@@ -26,9 +26,11 @@ def hush() -> None:
         logger.setLevel(max(logger.level, logging.WARNING))
 
 
-def client(endpoint: str, *, timeout: float, headers: Mapping[str, str] | None = None, connections: int = 10) -> Any:
+def client(endpoint: str, *, timeout: float, headers: Mapping[str, str] | None = None) -> Any:
     """An httpx client below one base address, without redirects or retries of its own; `timeout` in seconds."""
     import httpx
+
+    from tasks.connections import OwnConnection
 
     hush()
     return httpx.Client(
@@ -37,7 +39,7 @@ def client(endpoint: str, *, timeout: float, headers: Mapping[str, str] | None =
         headers=dict(headers or {}),
         follow_redirects=False,
         trust_env=False,
-        transport=httpx.HTTPTransport(retries=0, limits=httpx.Limits(max_connections=connections)),
+        transport=OwnConnection(),
     )
 
 

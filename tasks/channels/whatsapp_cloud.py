@@ -52,7 +52,6 @@ class WhatsappCloudSender:
             options.endpoint,
             timeout=timeout,
             headers={"Authorization": f"Bearer {token.get_secret_value() if token else ''}"},
-            connections=options.calls_in_flight or PROFILE.calls_in_flight,
         )
         return cls(client, options, seconds=timeout)
 
