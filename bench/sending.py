@@ -57,7 +57,7 @@ def sending(place: Place) -> list[Figure]:
     """Rates of a batch channel and a single-message channel, memory, and what a second process adds."""
     with provider(0) as url:
         email = [_run(place, url, "email", 2 * FEW) for _ in range(ROUNDS)]
-        single = [_run(place, url, "whatsapp", FEW // 4) for _ in range(ROUNDS)]
+        single = [_run(place, url, "whatsapp", FEW // 2) for _ in range(ROUNDS)]
         few, many = _run(place, url, "email", FEW), _run(place, url, "email", MANY)
     with provider(SLOW) as url:
         alone = [_run(place, url, "whatsapp", FEW // 4) for _ in range(ROUNDS)]
