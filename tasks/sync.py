@@ -85,7 +85,8 @@ def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -
 def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
     """May run again: a dispatch may be taking people off at the same moment."""
     now = choosing.standing(run, connection)
-    return store.desire(run.work, connection, campaign, run.as_of, may_add=now.is_on and not now.is_held)
+    may_add = now.is_on and not now.is_held
+    return store.desire(run.work, connection, campaign, run.as_of, run.run_id, may_add=may_add)
 
 
 def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
@@ -96,7 +97,7 @@ def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]
         campaign = work.campaign(name)
     except ConfigError:  # the folder has problems: who was to leave before leaves all the same
         return store.pending(work.queries, connection, name)
-    return store.desire(work, connection, campaign, run.as_of, may_add=False)
+    return store.desire(work, connection, campaign, run.as_of, run.run_id, may_add=False)
 
 
 def _told_before(run: Run, campaign: str) -> list[Pending]:

@@ -193,6 +193,7 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
     ])  # fmt: skip
     insert(connection, "core.purchase_days_changed", [{"customer_id": WHO}])
     insert(connection, "core.people_changed", [{"customer_id": WHO}])
+    insert(connection, "core.ways_changed", [{"customer_id": WHO}])
     insert(connection, "core.leads", [
         {"conversation_id": "zz-talk", "customer_id": WHO, "ad_id": "ad1", "opened_at": at, "said_at": at}
     ])  # fmt: skip

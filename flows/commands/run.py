@@ -95,7 +95,7 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
         planned = planning.plan(rehearsal, connection, versions, providers, everybody=True)
         costs = planning.costs(rehearsal, connection)
         may_add = chosen.standing.is_on and not chosen.standing.is_held
-        pending = audiences.desire(work, connection, campaign, rehearsal.as_of, may_add=may_add)
+        pending = audiences.desire(work, connection, campaign, rehearsal.as_of, rehearsal.run_id, may_add=may_add)
     rows = _counted({"choose": chosen.counts()})
     for row in planned.rows:
         what = {"planned": "message", "suppressed": "no message", "holdout": "held out"}.get(row["state"], row["state"])

@@ -1,5 +1,5 @@
 /*
-Campaigns that have told an ad platform about people.
+Audiences that campaigns fill or once filled.
 
 owner: engineering
 grain: one row per campaign, platform and audience
@@ -8,7 +8,6 @@ returns:
   platform: text - the ad platform
   audience: text - the audience
 */
-select distinct campaign, platform, audience
-from campaign.audience_members
-where desired or applied
+select campaign, platform, audience
+from campaign.audience_uses
 order by campaign, platform, audience

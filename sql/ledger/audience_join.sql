@@ -1,5 +1,7 @@
 /*
-Mark who belongs into an audience now; a changed contact makes a new member of the same person.
+Mark who of the people belongs into an audience now; a changed contact makes a new member of the same person.
+
+Reads the temporary tables audience_people and eligible.
 
 owner: engineering
 grain: one row

@@ -1,5 +1,8 @@
 /*
-Mark who no longer belongs into an audience, with the reason: bought, withdrew, stayed long enough, episode over.
+Mark who of the people no longer belongs into an audience, with the reason: bought, withdrew, stayed long, episode
+over.
+
+Reads the temporary tables people_ids, audience_people and eligible.
 
 owner: engineering
 grain: one row per reason
@@ -33,6 +36,7 @@ with leaving as materialized (
             'episode_over'
         ) as reason
     from campaign.audience_members as members
+    inner join people_ids on people_ids.customer_id = members.customer_id
     left join audience_people on audience_people.person_id = members.customer_id
     left join eligible
         on eligible.person_id = members.customer_id

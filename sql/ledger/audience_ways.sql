@@ -1,19 +1,27 @@
 /*
 What each ad platform may be told about each of these people: consent in force and suppression.
 
+Reads the temporary tables audience_people and consented.
+
 owner: engineering
 params:
-  as_of: timestamptz - decision clock
   purpose: text - purpose the consent must name
-  platforms: text[] - platforms of the campaign
   inner_pad: bytea - key of address hashes
   outer_pad: bytea - key of address hashes
 */
 create temporary table audience_ways on commit drop as
+with suppressing as (
+    select distinct channel
+    from core.suppressions
+    where channel in ('google', 'meta', 'tiktok')
+)
+
 select
     audience_people.person_id, audience_people.ids, audience_people.country, audience_people.has_contact,
     consented.channel as platform, consented.bases,
-    exists (
+    -- addresses are hashed only where any is suppressed
+    consented.channel in (select suppressing.channel from suppressing)
+    and exists (
         select from core.suppressions
         where
             suppressions.channel = consented.channel
@@ -26,7 +34,5 @@ select
             )
     ) as is_suppressed
 from audience_people
-cross join lateral campaign.consents_in_force(
-    audience_people.ids, cast(:as_of as timestamptz), cast(:purpose as text)
-) as consented
-where audience_people.ended_by is null and consented.channel = any(cast(:platforms as text[]))
+inner join consented on audience_people.person_id = consented.person_id
+where audience_people.ended_by is null

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.rules.keyed import pads
+from tasks.store import changes
 from tasks.store.planning import answer_into_eligible
 from tasks.store.queries import Queries
 from tasks.store.workspace import Workspace
+
+# Everybody is looked at so often, whatever is noted; notes are kept for longer.
+FULL_LOOK_EVERY: Final = timedelta(days=7)
+NOTES_KEPT: Final = timedelta(days=8)
+# Made for one transaction each.
+_TEMPORARY: Final = ("people", "people_ids", "consented", "eligible", "audience_people", "audience_ways")
 
 
 @dataclass(frozen=True)
@@ -68,21 +76,100 @@ def audience_name(campaign: Campaign, platform: str) -> str:
 
 
 def desire(
-    work: Workspace, connection: sa.Connection, campaign: Campaign, as_of: datetime, *, may_add: bool
+    work: Workspace,
+    connection: sa.Connection,
+    campaign: Campaign,
+    as_of: datetime,
+    run_id: int,
+    *,
+    may_add: bool,
+    everybody: bool = False,
 ) -> list[Pending]:
     """Bring the desired membership up to date and say what is to be told; safe to repeat.
 
     In are people of open episodes who are not held out, whose consent for the platform and a contact are there now,
     for at most audience_max_days. `may_add` is False for a paused or held campaign, and between runs: then people
-    only leave (A18, I16).
+    only leave (A18, I16). Looked at are those of whom something may have changed since the sync before; `everybody`
+    when the campaign's rules or the law changed, when nobody can say who changed, and once a week: both give the same.
     """
     queries = work.queries
-    names = [use.name for use in campaign.platforms]
     found = _audiences(queries, connection, campaign)
     if not found:
         return []
-    inner_pad, outer_pad = pads(work.settings.suppression_key.get_secret_value())
     connection.execute(queries["ledger/plan_memory"]())
+    _look(queries, connection, campaign, as_of, run_id, may_add=may_add, everybody=everybody)
+    connection.execute(sa.text("analyze people (person_id)"))
+    connection.execute(queries["ledger/plan_ids"]())
+    connection.execute(sa.text("analyze people_ids"))
+    _answer(work, connection, campaign, as_of)
+    for platform, audience in found:
+        where = {"platform": platform, "audience": audience, "campaign": campaign.name}
+        is_named = audience == audience_name(campaign, platform) and platform in _names(campaign)
+        connection.execute(queries["ledger/audience_leave"](**where, as_of=as_of, is_named=is_named))
+        if may_add and is_named:
+            connection.execute(queries["ledger/audience_used"](**where))
+            connection.execute(queries["ledger/audience_join"](**where, as_of=as_of))
+    return pending(queries, connection, campaign.name)
+
+
+def _look(
+    queries: Queries,
+    connection: sa.Connection,
+    campaign: Campaign,
+    as_of: datetime,
+    run_id: int,
+    *,
+    may_add: bool,
+    everybody: bool,
+) -> None:
+    """Put whoever is to be looked at into the temporary table people, and note how far this look goes."""
+    for table in _TEMPORARY:  # planning may have made its own in the same transaction
+        connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
+    seen_at = changes.horizon(connection, queries)
+    rules = _rules(queries, connection, campaign, as_of)
+    asked = queries["ledger/audience_look"](campaign=campaign.name, adds=may_add)
+    last = None if everybody else connection.execute(asked).one_or_none()
+    changed = None
+    if last is not None and _goes_on(last, rules, as_of, seen_at):
+        changed = changes.changed_since(connection, queries, changes.STANDING, last.seen_at)
+    stay = {"campaign": campaign.name, "as_of": as_of, "max_days": campaign.audience_max_days}
+    if last is None or changed is None:
+        full_at = as_of
+        connection.execute(queries["ledger/audience_everybody"](**stay, members_only=not may_add))
+        connection.execute(queries["core/ways_forget"](before=seen_at - NOTES_KEPT))
+    else:
+        full_at = last.full_at
+        looked = queries["ledger/audience_looked_at"](
+            **stay, customer_ids=changed, since_run=last.run_id, since=last.as_of
+        )
+        connection.execute(looked)
+    noted = queries["ledger/audience_look_note"](
+        campaign=campaign.name, adds=may_add, rules_sha256=rules, run_id=run_id, as_of=as_of, seen_at=seen_at,
+        full_at=full_at,
+    )  # fmt: skip
+    connection.execute(noted)
+
+
+def _goes_on(last: sa.Row[Any], rules: str, as_of: datetime, now: datetime) -> bool:
+    """Whether what changed since that look is all that can have changed; `now` is the database's clock."""
+    is_recent = as_of - last.full_at < FULL_LOOK_EVERY and now - last.seen_at < FULL_LOOK_EVERY
+    return last.rules_sha256 == rules and last.as_of <= as_of and is_recent
+
+
+def _rules(queries: Queries, connection: sa.Connection, campaign: Campaign, as_of: datetime) -> str:
+    """Fingerprint of all that decides besides facts about people."""
+    bases = sorted({basis for use in campaign.platforms for basis in use.consent})
+    law = queries["ledger/audience_rules"](as_of=as_of, purpose=campaign.purpose, bases=bases)
+    decides = {"name", "purpose", "platforms", "audience_max_days", "goal", "stop_event"}
+    text = f"{campaign.model_dump_json(include=decides)} {connection.execute(law).scalar_one()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _answer(work: Workspace, connection: sa.Connection, campaign: Campaign, as_of: datetime) -> None:
+    """Ask sql/eligibility about the people, platform by platform."""
+    queries, names = work.queries, _names(campaign)
+    inner_pad, outer_pad = pads(work.settings.suppression_key.get_secret_value())
+    connection.execute(queries["ledger/people_consented"](as_of=as_of, purpose=campaign.purpose, channels=names))
     connection.execute(
         queries["ledger/audience_people"](
             campaign=campaign.name,
@@ -92,13 +179,11 @@ def desire(
             goal_where=campaign.goal.where,
             stop_event=campaign.stop_event.event,
             stop_where=campaign.stop_event.where,
-            members_only=not may_add,
         )
     )
+    connection.execute(sa.text("analyze consented (person_id, channel), audience_people (person_id)"))
     connection.execute(
-        queries["ledger/audience_ways"](
-            as_of=as_of, purpose=campaign.purpose, platforms=names, inner_pad=inner_pad, outer_pad=outer_pad
-        )
+        queries["ledger/audience_ways"](purpose=campaign.purpose, inner_pad=inner_pad, outer_pad=outer_pad)
     )
     connection.execute(queries["ledger/plan_eligible"]())
     for use in campaign.platforms:
@@ -106,14 +191,7 @@ def desire(
         if use.name == "google":
             given |= {"as_of": as_of, "purpose": campaign.purpose}
         answer_into_eligible(queries, connection, use.name, **given)
-    connection.execute(sa.text("analyze audience_people (person_id), eligible (person_id, channel)"))
-    for platform, audience in found:
-        where = {"platform": platform, "audience": audience, "campaign": campaign.name, "as_of": as_of}
-        is_named = platform in names and audience == audience_name(campaign, platform)
-        connection.execute(queries["ledger/audience_leave"](**where, is_named=is_named))
-        if may_add and is_named:
-            connection.execute(queries["ledger/audience_join"](**where))
-    return pending(queries, connection, campaign.name)
+    connection.execute(sa.text("analyze eligible (person_id, channel)"))
 
 
 def pending(queries: Queries, connection: sa.Connection, campaign: str) -> list[Pending]:
@@ -281,6 +359,10 @@ def replaced(
 
 def _where(audience: Pending) -> dict[str, str]:
     return {"platform": audience.platform, "audience": audience.audience}
+
+
+def _names(campaign: Campaign) -> list[str]:
+    return [use.name for use in campaign.platforms]
 
 
 def _audiences(queries: Queries, connection: sa.Connection, campaign: Campaign) -> list[tuple[str, str]]:

@@ -23,6 +23,8 @@ NOTED: Final = {
 }
 # Notes that cover whatever can end an episode: stop events, goals, and which ids a person has.
 ENDINGS: Final = frozenset({"people", "silences"})
+# Notes that cover besides who may be told about: consents, what stands in their way, contacts.
+STANDING: Final = ENDINGS | {"ways"}
 
 
 def horizon(connection: sa.Connection, queries: Queries) -> datetime:

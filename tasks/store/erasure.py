@@ -107,6 +107,8 @@ TABLES: Final[dict[str, Holder]] = {
     "core.aged": Holder("nobody", harmless="entity"),
     "core.purchase_days_filled": Holder("nobody"),
     "core.people_filled": Holder("nobody"),
+    "core.ways_changed": Holder("deleted", stays="a week and a day: no sync of audiences asks for more"),
+    "core.ways_filled": Holder("nobody"),
     "core.milestone_rule": Holder("nobody", harmless="sha256"),
     "core.silences_filled": Holder("nobody"),
     "core.ads": Holder("nobody", harmless="ad_id campaign_name bot_id status"),
@@ -188,6 +190,8 @@ TABLES: Final[dict[str, Holder]] = {
         for name in ("audience_members", "outcomes", "voucher_events")
     },
     "campaign.audiences": Holder("nobody", harmless="platform audience provider external_id"),
+    "campaign.audience_uses": Holder("nobody", harmless="campaign platform audience"),
+    "campaign.audience_looks": Holder("nobody", harmless="campaign rules_sha256"),
     "campaign.audience_requests": Holder("nobody", harmless="platform audience campaign verb external_id state words"),
     "campaign.audience_sizes": Holder("nobody", harmless="platform audience words"),
     "campaign.audience_troubles": Holder("nobody", harmless="platform audience campaign words"),
@@ -331,6 +335,7 @@ def clear(work: Workspace, connection: sa.Connection, erasure: Erasure) -> bool:
             ids=ids, addresses=addresses, address_hmacs=[keyed_hash(key, address) for address in addresses]
         ),
         queries["ledger/erase_rename"](**kept),
+        queries["core/erase_noted"](ids=ids),  # the statements before have noted whose consents they deleted
     ):
         counts.update(connection.execute(statement).one().counts)
     counts.update(_blank_lines(connection, person))

@@ -221,6 +221,8 @@ def _ask(run: Run, connection: sa.Connection, campaign: Campaign) -> None:
     connection.execute(sa.text("analyze people (person_id)"))
     connection.execute(queries["ledger/plan_ids"]())
     connection.execute(sa.text("analyze people_ids"))
+    connection.execute(queries["ledger/people_consented"](as_of=run.as_of, purpose=campaign.purpose, channels=channels))
+    connection.execute(sa.text("analyze consented (person_id, channel)"))
     connection.execute(
         queries["ledger/plan_ways"](
             as_of=run.as_of,

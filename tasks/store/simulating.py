@@ -23,7 +23,7 @@ from tasks.store.workspace import Workspace
 # Made by choosing and planning for one transaction each; here all of them share one.
 _TEMPORARY = (
     "chosen", "chosen_ids", "chosen_known", "looked_at", "changed_people", "asked_ids", "open_episodes", "open_steps",
-    "people", "people_ids", "ways", "eligible", "offers", "verdicts",
+    "people", "people_ids", "consented", "ways", "eligible", "offers", "verdicts",
 )  # fmt: skip
 # How a segment over conversations calls the silence it asks for.
 _SILENCE = "min_silence"

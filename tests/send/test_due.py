@@ -86,7 +86,7 @@ def seen_by_a_look_at_everybody(world: Fair, at: datetime) -> dict[str, list[str
     with runs.rehearse(work, campaign, at) as (run, connection):
         choosing.choose(run, connection, everybody=True)
         planning.plan(run, connection, words, everybody=True)
-        audiences.desire(work, connection, campaign, at, may_add=True)
+        audiences.desire(work, connection, campaign, at, run.run_id, may_add=True, everybody=True)
         return state(connection)
 
 

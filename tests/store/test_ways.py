@@ -148,6 +148,8 @@ def test_planning_knows_of_everybody_what_the_claim_knows_of_each(make_workspace
         anywhere = connection.execute(sa.text(ASK_EACH), given).all()
         without_the_law.rollback()
         connection.execute(shop.work.queries["ledger/plan_ids"]())
+        asked = {name: given[name] for name in ("as_of", "purpose")}
+        connection.execute(shop.work.queries["ledger/people_consented"](channels=list(CHANNELS), **asked))
         connection.execute(
             shop.work.queries["ledger/plan_ways"](channels=list(CHANNELS), categories=["marketing"], **given)
         )
