@@ -372,6 +372,9 @@ def test_people_leave_the_audiences_of_campaigns_that_are_held(shop: Shop, entit
         person = shop.stage.person(f"member-{name}-{next(shop._numbers)}", channels=["meta"])
         shop.stage.enrol(person, name, AS_OF - DAY)
         shop.stage.run_sql(
+            "insert into campaign.audience_uses values (:name, 'meta', :name) on conflict do nothing", name=name
+        )
+        shop.stage.run_sql(
             "insert into campaign.audience_members (platform, audience, campaign, customer_id, desired, applied,"
             " desired_at, applied_at, contact_sha256, applied_contact_sha256, identifiers)"
             " values ('meta', :campaign, :campaign, :person, true, true, :at, :at, 'x', 'x',"
