@@ -228,6 +228,9 @@ def insert_personal(connection: sa.Connection, key: str, guest: str, at: Any) ->
     }])  # fmt: skip
     known = dict(identity.identifiers("meta", identity.Contact(EMAIL)))
     who = known["email"]
+    insert(connection, "campaign.audience_uses", [
+        {"campaign": "alpha", "platform": platform, "audience": "alpha"} for platform in ("meta", "tiktok")
+    ])  # fmt: skip
     insert(connection, "campaign.audience_members", [
         {"platform": "meta", "audience": "alpha", "campaign": "alpha", "customer_id": WHO, "desired": True,
          "applied": True, "desired_at": at, "contact_sha256": "c", "applied_contact_sha256": "c", "identifiers": known},
