@@ -1,11 +1,15 @@
 /*
-Everyone leaves the audiences of a campaign that is no more.
+Everyone leaves the audiences of a campaign that is no more; should it come back, everybody is looked at.
 
 owner: engineering
 params:
   campaign: text - the campaign
   as_of: timestamptz - decision clock
 */
+with forgotten as (
+    delete from campaign.audience_looks where campaign = cast(:campaign as text)
+)
+
 update campaign.audience_members
 set
     desired = false,

@@ -17,7 +17,8 @@ params:
 create temporary table audience_people on commit drop as
 with episodes as materialized (
     select distinct on (people_ids.person_id)
-        people_ids.person_id, coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
+        people_ids.person_id, enrolments.enrolment_id,
+        coalesce(enrolments.stops_from, enrolments.anchor_at) as stops_from,
         enrolments.enrolled_at + make_interval(days => cast(:max_days as int)) <= cast(:as_of as timestamptz)
             as has_stayed_long
     from people_ids
@@ -27,7 +28,7 @@ with episodes as materialized (
             and enrolments.customer_id = people_ids.customer_id
             and enrolments.closed_at is null
             and enrolments.arm = 'treated'
-    order by people_ids.person_id, enrolments.enrolled_at desc
+    order by people_ids.person_id, enrolments.enrolled_at desc, enrolments.enrolment_id desc
 )
 
 select
@@ -42,26 +43,28 @@ select
         ), 'hex'
     ) as contact_sha256,
     case
-        when
-            exists (
-                select from campaign.stop_events(
-                    people.ids, cast(:goal_event as text), cast(:goal_where as jsonb), episodes.stops_from,
-                    cast(:as_of as timestamptz)
-                )
-            )
-            or (
-                (cast(:goal_event as text), cast(:goal_where as jsonb))
-                <> (cast(:stop_event as text), cast(:stop_where as jsonb))
-                and exists (
-                    select from campaign.stop_events(
-                        people.ids, cast(:stop_event as text), cast(:stop_where as jsonb), episodes.stops_from,
-                        cast(:as_of as timestamptz)
-                    )
-                )
-            )
-            then 'stop_event'
+        when stops.stops_at <= cast(:as_of as timestamptz) then 'stop_event'
         when episodes.has_stayed_long then 'longest_stay'
-    end as ended_by
+    end as ended_by,
+    episodes.enrolment_id, stops.stops_at
 from episodes
 inner join people on people.person_id = episodes.person_id
+cross join lateral (
+    -- also what lies in the future already: nobody will note it again when it comes
+    select min(ends.occurred_at) as stops_at
+    from (
+        select goals.occurred_at
+        from campaign.stop_events(
+            people.ids, cast(:goal_event as text), cast(:goal_where as jsonb), episodes.stops_from, 'infinity'
+        ) as goals
+        union all
+        select others.occurred_at
+        from campaign.stop_events(
+            people.ids, cast(:stop_event as text), cast(:stop_where as jsonb), episodes.stops_from, 'infinity'
+        ) as others
+        where
+            (cast(:goal_event as text), cast(:goal_where as jsonb))
+            <> (cast(:stop_event as text), cast(:stop_where as jsonb))
+    ) as ends
+) as stops
 left join core.customers on customers.customer_id = people.person_id

@@ -53,7 +53,18 @@ referencing old table as noted for each statement execute function core.note_way
 create trigger ways_deleted after delete on campaign.reply_holds
 referencing old table as noted for each statement execute function core.note_ways();
 
--- Of customers only what an ad platform knows them by; whoever comes new is noted when their contact is derived.
+-- Who has one id more or less, also when it goes to somebody else: the load notes that id, and who it is now.
+create trigger ways_inserted after insert on core.aliases
+referencing new table as noted for each statement execute function core.note_ways();
+create trigger ways_updated after update on core.aliases
+referencing new table as noted for each statement execute function core.note_ways();
+create trigger ways_left after update on core.aliases
+referencing old table as noted for each statement execute function core.note_ways();
+create trigger ways_deleted after delete on core.aliases
+referencing old table as noted for each statement execute function core.note_ways();
+
+-- Of customers only what an ad platform knows them by, and whose law lets implied consents end; whoever comes new is
+-- noted when their contact is derived.
 create function core.note_contacts() returns trigger language plpgsql as $$
 begin
     if (
@@ -63,8 +74,10 @@ begin
             from former
             inner join latter on latter.customer_id = former.customer_id
             where
-                (former.email_canonical, former.phone_e164, former.country)
-                is distinct from (latter.email_canonical, latter.phone_e164, latter.country)
+                (former.email_canonical, former.phone_e164, former.country, former.legal_areas, former.phone_country)
+                is distinct from (
+                    latter.email_canonical, latter.phone_e164, latter.country, latter.legal_areas, latter.phone_country
+                )
             limit 50000
         ) as first_ones
     ) = 50000 then
@@ -75,8 +88,10 @@ begin
         from former
         inner join latter on latter.customer_id = former.customer_id
         where
-            (former.email_canonical, former.phone_e164, former.country)
-            is distinct from (latter.email_canonical, latter.phone_e164, latter.country);
+            (former.email_canonical, former.phone_e164, former.country, former.legal_areas, former.phone_country)
+            is distinct from (
+                latter.email_canonical, latter.phone_e164, latter.country, latter.legal_areas, latter.phone_country
+            );
     end if;
     return null;
 end

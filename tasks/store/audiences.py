@@ -182,6 +182,7 @@ def _answer(work: Workspace, connection: sa.Connection, campaign: Campaign, as_o
         )
     )
     connection.execute(sa.text("analyze consented (person_id, channel), audience_people (person_id)"))
+    connection.execute(queries["ledger/audience_stops"](as_of=as_of))
     connection.execute(
         queries["ledger/audience_ways"](purpose=campaign.purpose, inner_pad=inner_pad, outer_pad=outer_pad)
     )
