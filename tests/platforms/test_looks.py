@@ -568,6 +568,56 @@ def one_of_them(world: World, who: str = "ann", country: str = "DE") -> None:
     assert ("meta", "lapsing_customers", who) in world.look(rules(), START, run=run).wanted()
 
 
+def test_each_thing_that_moves_somebody_in_or_out_is_noted(world: World) -> None:
+    """One after another, each with a look that finds nobody but whom it concerns."""
+    one_of_them(world)
+    world.write("insert into core.customers (customer_id, email_canonical) values ('bob', 'bob@example.com')")
+    world.enrol("bob", START, world.run(START))
+    found, at = rules(platforms=["meta"]), START + MINUTE
+    world.look(found, at)
+    key = world.work.settings.suppression_key.get_secret_value()
+    suppressed = hmac.new(key.encode(), b"ann@example.com", hashlib.sha256).hexdigest()
+    block = "insert into core.consent_blocks select quarantine_id, 'ann', null from raw.quarantine"
+    hold = "insert into campaign.reply_holds (reply_id, customer_id, channel) select reply_id, 'ann', 'meta'"
+    world.blocks()
+    world.is_held()
+    world.write("delete from core.consent_blocks")
+    world.write("delete from campaign.reply_holds")
+    world.look(found, at)
+    consent = "update core.consents set customer_id = :to"
+    suppress = (
+        "insert into core.suppressions (address_hmac, channel, scope, reason, suppressed_at)"
+        " values (:hash, 'meta', 'all', 'erased', now())"
+    )
+    part = (  # the id that is somebody else's no more is noted by the load
+        "with gone as (delete from core.aliases returning alias_id) insert into core.people_changed (customer_id)"
+        " select alias_id from gone on conflict (customer_id) do update set changed_at = excluded.changed_at"
+    )
+    alias = "insert into core.aliases (alias_id, customer_id, reason, merged_at) values ('ann', :to, 'x', now())"
+
+    for what, given, wanted in (
+        (consent, {"to": "bob"}, "bob"),
+        (consent, {"to": "ann"}, "ann"),
+        (block, {}, ""),
+        ("delete from core.consent_blocks", {}, "ann"),
+        (f"{hold} from campaign.replies", {}, ""),
+        ("delete from campaign.reply_holds", {}, "ann"),
+        ("update core.customers set email_canonical = null where customer_id = 'ann'", {}, ""),
+        ("update core.customers set phone_e164 = '+4930123456' where customer_id = 'ann'", {}, "ann"),
+        ("update core.customers set email_canonical = 'ann@example.com' where customer_id = 'ann'", {}, "ann"),
+        (suppress, {"hash": suppressed}, ""),
+        ("delete from core.suppressions", {}, "ann"),
+        (alias, {"to": "bob"}, "bob"),
+        (part, {}, "ann"),
+        ("delete from core.consents", {}, ""),
+    ):  # fmt: skip
+        at += MINUTE
+        world.write(what, **given)
+        looked = world.look(found, at)
+        assert {who for _, _, who in looked.wanted()} == {wanted} - {""}, what
+        assert looked.was_full == ("suppressions" in what), what
+
+
 def test_what_a_transaction_wrote_that_was_open_during_a_look_is_seen_by_the_next(world: World) -> None:
     one_of_them(world)
     row = {
