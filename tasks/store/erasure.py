@@ -188,6 +188,7 @@ TABLES: Final[dict[str, Holder]] = {
         for name in ("audience_members", "outcomes", "voucher_events")
     },
     "campaign.audiences": Holder("nobody", harmless="platform audience provider external_id"),
+    "campaign.deleted_audiences": Holder("nobody", harmless="platform audience provider"),
     "campaign.audience_requests": Holder("nobody", harmless="platform audience campaign verb external_id state words"),
     "campaign.audience_sizes": Holder("nobody", harmless="platform audience words"),
     "campaign.audience_troubles": Holder("nobody", harmless="platform audience campaign words"),
