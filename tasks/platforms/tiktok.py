@@ -65,8 +65,8 @@ REFUSED: Final[Mapping[int, str]] = MappingProxyType(
 )
 UNANSWERED: Final = frozenset({40050, 40200})  # the same request is known already; its task broke
 
-# TikTok has no code of its own for an audience that would become too small, so its words tell.
-_TOO_FEW: Final = re.compile(r"less than 1,?000|too small", re.IGNORECASE)
+# TikTok has no code of its own for an audience that would become too small, so its words tell; not those about files.
+_TOO_FEW: Final = re.compile(r"\baudience\b.*(less than 1,?000|too small)", re.IGNORECASE)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 # What TikTok repeats of a request must not reach a log: addresses, numbers, tokens and hashes.
 _PRIVATE: Final = re.compile(r"\S*@\S*|\+?\d[\d ().-]{5,}\d|[A-Za-z0-9_-]{24,}")
@@ -328,7 +328,8 @@ class TiktokPlatform:
             return Misconfigured(words)
         if code is not None and (code in UNANSWERED or code >= 50_000 or code in (OK, PARTIAL)):
             return Unanswered(words)
-        return Refused(words, REFUSED.get(code or 0, TOO_SMALL if _TOO_FEW.search(told) else "refused"))
+        is_too_small = verb == "update" and _TOO_FEW.search(told)
+        return Refused(words, REFUSED.get(code or 0, TOO_SMALL if is_too_small else "refused"))
 
     def _words(self, told: Any) -> str:
         """TikTok's own words, short and without what could be a person's or secret."""

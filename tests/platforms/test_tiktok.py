@@ -280,6 +280,17 @@ def test_a_change_that_would_leave_too_few_is_refused_in_tiktoks_own_words(ads, 
     assert "less than 1,000" in str(said)
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("file/upload", "The audience file is too small"), ("update", "The file has less than 1,000 rows")],
+)
+def test_words_about_a_small_file_are_not_about_the_audience(ads, where, words):
+    audience = holding(ads, 1, 2)
+    ads.messages[40002], ads.codes[where] = words, [40002]
+
+    assert outcome(lambda: platform(ads).remove(audience, people(1))).reason == "refused"
+
+
 def test_an_audience_is_deleted_with_everybody_in_it_and_one_that_is_gone_is_said_to_be_unknown(ads):
     ads.keeps_minimum = True
     audience, other = holding(ads, 1, 2), holding(ads, 3)
