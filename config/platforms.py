@@ -28,6 +28,11 @@ class Meta(_AdPlatform):
     api_version: str = Field("v26.0", pattern=r"^v[0-9]{2}\.0$", description="version of the Marketing API")
     ad_account: str = Field(pattern=r"^(act_)?[0-9]{1,32}$", description="id of the ad account that owns the audiences")
 
+    @property
+    def owner(self) -> str:
+        """Where audiences are kept, in words."""
+        return f"Meta's ad account {self.ad_account}"
+
 
 class Google(_AdPlatform):
     """Google Customer Match, Data Manager API."""
@@ -48,6 +53,11 @@ class Google(_AdPlatform):
         540, ge=1, le=540, description="days after which Google itself drops people from lists made from now on"
     )
 
+    @property
+    def owner(self) -> str:
+        """Where audiences are kept, in words."""
+        return f"Google's account {self.account}"
+
 
 class Tiktok(_AdPlatform):
     """TikTok custom audiences, API for Business."""
@@ -59,6 +69,11 @@ class Tiktok(_AdPlatform):
         "https://business-api.tiktok.com", pattern=r"^https?://[^\s/]+/?$", description="base address"
     )
     advertiser: str = Field(pattern=r"^[0-9]{1,32}$", description="id of the advertiser that owns the audiences")
+
+    @property
+    def owner(self) -> str:
+        """Where audiences are kept, in words."""
+        return f"TikTok's advertiser {self.advertiser}"
 
 
 AdPlatform = Annotated[Meta | Google | Tiktok, Field(discriminator="platform")]

@@ -16,35 +16,38 @@ from tasks.rules.words import reason
 LONGEST_REMOVAL: Final = timedelta(hours=24)
 
 
-def audiences(rows: pd.DataFrame, refused: pd.DataFrame, now: datetime, zone: str) -> None:
+def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: datetime, zone: str) -> None:
     """The section from the rows of queries/audiences.sql and queries/refused_members.sql; nothing without audiences."""
     if rows.empty:
         return
     st.subheader("Ad audiences")
     for row in rows.itertuples():
-        _alarm(row, now, zone)
+        _alarm(row, campaign, now, zone)
     table(
-        ["Audience", "Wanted", "In it", "On the way", "Still to add", "Still to remove", "Refused"],
+        ["Audience", "Wanted", "In it", "On the way", "To add", "To remove", "Refused"],
         [
             [
-                _name(row),
-                *map(words.count, (row.wanted, row.applied, row.in_flight, row.to_add, row.to_remove, row.refused)),
+                _name(row, campaign),
+                *map(words.count, (row.wanted, row.applied, row.in_flight, row.to_add)),
+                _to_remove(row, now),
+                words.count(row.refused),
             ]
             for row in rows.itertuples()
         ],
     )
-    st.caption("On the way: told, and the platform has not said yet what became of it.")
-    if rows["measured_on"].notna().any():
-        table(
-            ["What the platform says", "People found", "Match rate", "Can be shown ads", "As of"],
-            [_size(row) for row in rows[rows["measured_on"].notna()].itertuples()],
-        )
+    called = f" At the platforms, look for `{campaign}`." if campaign in set(rows["audience"]) else ""
+    st.caption(f"On the way: told, and the platform has not said yet what became of it.{called}")
+    measured = rows[rows["measured_on"].notna() & rows["deleted_at"].isna()]
     table(
-        ["Refused", "What", "Why", "People"],
+        ["What the platform says", "People found", "Match rate", "Shows ads", "As of"],
+        [_size(row, campaign) for row in measured.itertuples()],
+    )
+    table(
+        ["Refused by", "Who", "Why", "People"],
         [
             [
-                _name(row),
-                "to come in" if row.verb == "add" else "to leave",
+                _name(row, campaign),
+                "Should join" if row.verb == "add" else "Should leave",
                 reason(row.reason),
                 words.count(row.people),
             ]
@@ -53,35 +56,62 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, now: datetime, zone: st
     )
 
 
-def _alarm(row: pd.Series, now: datetime, zone: str) -> None:
+def _alarm(row: pd.Series, campaign: str, now: datetime, zone: str) -> None:
     """What somebody has to do something about: people who should be out, and a platform that says no."""
+    name = plain(_name(row, campaign))
     if pd.notna(row.oldest_removal_at) and now - row.oldest_removal_at > LONGEST_REMOVAL:
-        st.error(
-            f"{_name(row)}: {words.count(row.to_remove)} people should have left, the first "
-            f"{words.age(now - row.oldest_removal_at)} ago. They still see ads.",
-            icon=":material/person_remove:",
-        )
+        ago = f"{words.age(now - row.oldest_removal_at)} ago"
+        still = f"1 person should have left {ago} and may still see ads."
+        if row.to_remove > 1:
+            people = words.count(row.to_remove)
+            still = f"{people} people should have left and may still see ads, the first of them {ago}."
+        st.error(f"{name}: {still}", icon=":material/person_remove:")
     if pd.notna(row.trouble):
+        said = row.trouble.removeprefix(f"{row.platform}: ")
         st.warning(
-            f"{_name(row)} cannot be told since {words.moment(row.trouble_since, zone)}: {plain(row.trouble)}",
+            f"{name}: nobody can be added or removed since {words.moment(row.trouble_since, zone)}. The platform says: "
+            f"{plain(said)}",
             icon=":material/sync_problem:",
         )
-    if row.is_usable is False:
+    if pd.notna(row.deletion_begun_at):
+        st.info(f"{name}: {_deletion(row, zone)}", icon=":material/delete:")
+    elif row.is_usable is False:
         why = f": {plain(row.size_words)}" if row.size_words else ", most often because it is too small"
-        st.info(f"{_name(row)}: the platform shows no ads to this audience yet{why}.", icon=":material/groups:")
+        st.info(f"{name}: the platform shows no ads to this audience yet{why}.", icon=":material/groups:")
 
 
-def _name(row: pd.Series) -> str:
-    return f"{words.channel(row.platform)}, {plain(row.audience)}"
+def _deletion(row: pd.Series, zone: str) -> str:
+    if pd.isna(row.deleted_at):
+        return (
+            "the audience has become so small that the platform lets nobody leave, so it is being deleted there; the "
+            "platform has not confirmed that yet."
+        )
+    return (
+        f"the audience had become so small that the platform let nobody leave, so it was deleted there on "
+        f"{words.moment(row.deleted_at, zone)}. Ads that used it have to be given the new one, which is made once "
+        f"{words.count(row.enough)} people belong in it."
+    )
 
 
-def _size(row: pd.Series) -> list[str]:
+def _to_remove(row: pd.Series, now: datetime) -> str:
+    """How many, and how long the first of them has waited."""
+    if pd.isna(row.oldest_removal_at):
+        return words.count(row.to_remove)
+    return f"{words.count(row.to_remove)}, oldest {words.age(now - row.oldest_removal_at)}"
+
+
+def _name(row: pd.Series, campaign: str) -> str:
+    """The platform, with the audience's name there where that is not the campaign's own."""
+    return words.channel(row.platform) if row.audience == campaign else f"{words.channel(row.platform)}, {row.audience}"
+
+
+def _size(row: pd.Series, campaign: str) -> list[str]:
     least, most = (None if pd.isna(bound) else words.count(bound) for bound in (row.least, row.most))
     people = least if least == most else f"{least or '?'} to {most or '?'}"
     return [
-        _name(row),
-        people or "not said",
-        "not said" if pd.isna(row.match_rate) else words.percent(row.match_rate),
-        "not said" if row.is_usable is None else "yes" if row.is_usable else "no",
+        _name(row, campaign),
+        people or "Not said",
+        "Not said" if pd.isna(row.match_rate) else words.percent(row.match_rate, 0),
+        "Not said" if row.is_usable is None else "Yes" if row.is_usable else "No",
         words.day(row.measured_on),
     ]

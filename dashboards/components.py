@@ -21,6 +21,9 @@ STYLE = """<style>
 [data-testid="stTable"] th, [data-testid="stTable"] td {padding: 0.35rem 0.6rem !important}
 [data-testid="stTable"] th, [data-testid="stTable"] td {text-align: left; font-variant-numeric: tabular-nums}
 [data-testid="stTable"] thead th {color: #5b6b72; font-weight: 600}
+@media (max-width: 640px) {
+  [data-testid="stTable"] th, [data-testid="stTable"] td {padding: 0.3rem 0.25rem !important; font-size: 0.8rem}
+}
 @media print {
   [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stForm"] button,
   [data-testid="stExpandSidebarButton"], [data-testid="stElementToolbar"] {display: none !important}

@@ -8,27 +8,31 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.platforms import factory, identity
-from tasks.platforms.base import Outcome, Platform, Replaces, Taken
-from tasks.rules.errors import ConfigError, ProviderError, Unanswered
+from tasks.platforms.base import NOBODY, TOO_SMALL, UNKNOWN, Deletes, Outcome, Platform, Replaces, Taken
+from tasks.rules.errors import ConfigError, ProviderError, Refused, Unanswered
+from tasks.rules.words import reason as in_words
 from tasks.step import say, show_table, step
 from tasks.store import audiences as store
 from tasks.store import choosing
-from tasks.store.audiences import Member, Pending
+from tasks.store.audiences import Deleted, Known, Member, Pending
 from tasks.store.queries import Queries
 from tasks.store.runs import Run
 
 Verb = Literal["remove", "add"]
+Which = tuple[str, str, str]  # campaign, platform, audience
 Connect = Callable[[Run, str], Platform]
 # A platform that answers later is asked no sooner (Google: half an hour). One that took a page and never says what
 # became of it is believed: not every platform answers for every page.
 ASK_AFTER = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=1)
+# A platform may not know at once an audience that it has just made.
+KNOWN_AFTER = timedelta(hours=1)
 
 
 @dataclass
@@ -37,8 +41,12 @@ class _Told:
 
     people: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    asked: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, platform, audience
-    failed: dict[tuple[str, str, str], ProviderError] = field(default_factory=dict)
+    by_audience: dict[Which, Counter[str]] = field(default_factory=dict)
+    failed: dict[Which, ProviderError] = field(default_factory=dict)
+    gone: set[Pending] = field(default_factory=set)  # audiences that are no more
+
+
+Act = Callable[[Run, Platform, str, Pending, _Told], None]
 
 
 def connect(run: Run, platform: str) -> Platform:
@@ -59,10 +67,10 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     name, told = run.campaign.name, _Told()
     before = {name: _told_before(run, name)}
     waiting = {name: run.work.database.repeated(partial(_desire, run, run.campaign))}
-    _each(run, waiting, connect, told, partial(_tell, verb="remove", page=page))
-    _each(run, before, connect, told, _settle)
-    _each(run, before, connect, told, _replace)
-    _each(run, waiting, connect, told, partial(_tell, verb="add", page=page))
+    _let_go(run, before, waiting, connect, told, page)
+    _each(run, before, connect, told, _or_delete(_replace))
+    coming = {name: _pending(run, name)} if told.gone else waiting
+    _each(run, coming, connect, told, partial(_take_in, page=page))
     _each(run, {name: _told_before(run, name)}, connect, told, _measure)
     return _finish(run, told)
 
@@ -77,9 +85,22 @@ def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -
     for name in names:
         waiting[name] = work.database.repeated(partial(_only_leave, run, name))
     told = _Told()
-    _each(run, waiting, connect, told, partial(_tell, verb="remove", page=page))
-    _each(run, before, connect, told, _settle)
+    _let_go(run, before, waiting, connect, told, page)
     return _finish(run, told)
+
+
+def _let_go(
+    run: Run,
+    before: Mapping[str, Sequence[Pending]],
+    waiting: Mapping[str, Sequence[Pending]],
+    connect: Connect,
+    told: _Told,
+    page: int | None,
+) -> None:
+    """Everybody who is to leave is told first, whatever else there is to tell."""
+    _each(run, before, connect, told, _end_deletion)
+    _each(run, waiting, connect, told, _or_delete(partial(_tell, verb="remove", page=page)))
+    _each(run, before, connect, told, _or_delete(_settle))
 
 
 def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
@@ -115,7 +136,7 @@ def _each(
     waiting: Mapping[str, Sequence[Pending]],
     connect: Connect,
     told: _Told,
-    act: Callable[[Run, Platform, str, Pending, _Told], None],
+    act: Act,
 ) -> None:
     """Do one thing with every audience; one that fails is left alone for the rest of the sync, the others go on."""
     for campaign, found in waiting.items():
@@ -123,12 +144,120 @@ def _each(
             which = (campaign, audience.platform, audience.audience)
             if which in told.failed:
                 continue
-            told.asked.add(which)
+            before = told.people + told.refused
             try:
                 with closing(connect(run, audience.platform)) as platform:
-                    act(run, platform, campaign, audience, told)
+                    _act(act, run, platform, campaign, audience, told)
             except ProviderError as error:
                 told.failed[which] = error
+            done = told.people + told.refused - before
+            told.by_audience[which] = told.by_audience.get(which, Counter()) + done
+
+
+def _act(act: Act, run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+    """Do it; an audience that somebody deleted at its platform holds nobody, and is made again when it is told next."""
+    try:
+        act(run, platform, campaign, audience, told)
+    except Refused as no:
+        known = _known(run, audience)
+        if no.reason != UNKNOWN or known is None or known.found_at > run.as_of - KNOWN_AFTER:
+            raise
+        if platform.find(audience.audience) == known.external_id:
+            raise
+        _forget(run, audience, told)
+
+
+def _or_delete(act: Act) -> Act:
+    """Do it; where the platform refuses because the audience would become too small, it is deleted there (I16)."""
+
+    def acted(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+        try:
+            act(run, platform, campaign, audience, told)
+        except Refused as no:
+            if no.reason not in (TOO_SMALL, NOBODY) or not isinstance(platform, Deletes):
+                raise
+            provider = factory.provider(run.work, audience.platform, run.mode)
+            with run.work.database.transaction() as connection:  # before the platform is told: it ends after a crash
+                store.begin_deletion(
+                    run.work.queries, connection, audience, provider, run.as_of, smallest=platform.smallest
+                )
+            _end_deletion(run, platform, campaign, audience, told)
+
+    return acted
+
+
+def _end_deletion(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
+    """Delete an audience whose deletion was begun. An answer that got lost is asked for again by the next sync."""
+    del campaign
+    known, begun = _known(run, audience), _deleted(run, audience)
+    if begun is None or begun.is_gone or known is None or not isinstance(platform, Deletes):
+        return
+    try:
+        platform.delete(known.external_id)
+    except Unanswered:
+        raise
+    except ProviderError as no:
+        is_unknown = isinstance(no, Refused) and no.reason == UNKNOWN
+        if not is_unknown or platform.find(audience.audience) == known.external_id:
+            with run.work.database.transaction() as connection:
+                store.keep(run.work.queries, connection, audience)
+            raise
+    _forget(run, audience, told)
+
+
+def _forget(run: Run, audience: Pending, told: _Told) -> None:
+    """Nobody is in an audience that is no more."""
+    with run.work.database.transaction() as connection:
+        people = store.gone(run.work.queries, connection, audience, run.as_of)
+    told.gone.add(audience)
+    told.people[f"{audience.platform} removed with the audience"] += people
+
+
+def _take_in(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told, *, page: int | None) -> None:
+    """Tell who is to come in; an audience that had to be deleted waits until enough people belong in it."""
+    deleted = _deleted(run, audience)
+    if deleted is None or not deleted.waits:
+        _tell(run, platform, campaign, audience, told, verb="add", page=page)
+
+
+def _known(run: Run, audience: Pending) -> Known | None:
+    with run.work.database.transaction() as connection:
+        return store.known(run.work.queries, connection, audience)
+
+
+def _deleted(run: Run, audience: Pending) -> Deleted | None:
+    provider = factory.provider(run.work, audience.platform, run.mode)
+    with run.work.database.transaction() as connection:
+        return store.deleted(run.work.queries, connection, audience, provider)
+
+
+def _pending(run: Run, campaign: str) -> list[Pending]:
+    with run.work.database.transaction() as connection:
+        return store.pending(run.work.queries, connection, campaign)
+
+
+def _row(which: Which, told: _Told) -> dict[str, Any]:
+    """One audience of a sync in the Prefect UI: counts, and the platform's own words where it said no."""
+    campaign, platform, audience = which
+    counts = Counter({name.removeprefix(f"{platform} "): n for name, n in told.by_audience[which].items()})
+    refused = {name.removeprefix("refused: "): n for name, n in counts.items() if name.startswith("refused: ")}
+    return {
+        "campaign": campaign,
+        "platform": platform,
+        "audience": audience,
+        "removed": counts["removed"] + counts["removed with the audience"],
+        "added": counts["added"] + counts["told anew"],
+        "refused": "; ".join(f"{in_words(why)}: {n:,}" for why, n in sorted(refused.items())),
+        "note": _note(which, told, counts),
+    }
+
+
+def _note(which: Which, told: _Told, counts: Mapping[str, int]) -> str:
+    if which in told.failed:
+        return str(told.failed[which])
+    if counts["removed with the audience"]:
+        return "deleted at the platform"
+    return "everybody was told anew" if counts["told anew"] else ""
 
 
 def _finish(run: Run, told: _Told) -> dict[str, int]:
@@ -137,16 +266,12 @@ def _finish(run: Run, told: _Told) -> dict[str, int]:
     counts = told.people + told.refused
     show_table(
         "audiences",
-        [{"what": name, "people": people} for name, people in sorted(counts.items())]
-        + [
-            {"what": f"{platform} {audience}: {error}", "people": None}
-            for (_, platform, audience), error in told.failed.items()
-        ],
-        "How many people were added to and removed from ad audiences, and who could not be",
+        [_row(which, told) for which in sorted(told.by_audience)],
+        "How many people were added to and removed from each ad audience, and what kept others from it",
     )
     run.counts["audiences"] = dict(counts)
     with run.work.database.transaction() as connection:
-        for campaign, platform, audience in sorted(told.asked):
+        for campaign, platform, audience in sorted(told.by_audience):
             error = told.failed.get((campaign, platform, audience))
             which = Pending(platform, audience, 0, 0)
             store.trouble(run.work.queries, connection, campaign, which, run.as_of, str(error) if error else None)
@@ -199,11 +324,16 @@ def _external_id(run: Run, platform: Platform, audience: Pending, verb: Verb, fi
     if known:
         return known.external_id
     number = platform.find(audience.audience)
-    if number is None and verb == "add":
+    is_new = number is None and verb == "add"
+    if is_new:
         number = platform.create(audience.audience, [member.identifiers or {} for member in first])
     if number is not None:
         with run.work.database.transaction() as connection:
-            store.found(queries, connection, audience, provider, number)
+            # Found, it may hold anybody; made, the people it was made of, who are recorded by the page that follows.
+            store.found(
+                queries, connection, audience, provider, number, run.as_of, is_new=is_new,
+                is_doubtful=isinstance(platform, Replaces),
+            )  # fmt: skip
     return number
 
 
@@ -274,15 +404,16 @@ def _replace(run: Run, platform: Platform, campaign: str, audience: Pending, tol
         request = store.request(
             queries, connection, campaign, audience, "replace", run.as_of, people=0, external_id=None, state="waiting"
         )
-    people = 0
+    people: list[str] = []  # by the places that the platform counts
 
     def everybody() -> Iterator[dict[str, str]]:
-        nonlocal people
         after = ""
         while members := _whole_page(run, audience, after, request, platform.page):
             after = members[-1].customer_id
-            people += len(members)
-            yield from (member.identifiers for member in members if member.identifiers)
+            for member in members:
+                if member.identifiers:
+                    people.append(member.customer_id)
+                    yield member.identifiers
 
     try:
         taken = platform.replace(known.external_id, everybody())
@@ -290,10 +421,15 @@ def _replace(run: Run, platform: Platform, campaign: str, audience: Pending, tol
         with run.work.database.transaction() as connection:
             _settled(queries, connection, request, run.as_of, Outcome("failed", words=str(error)))
         raise
+    refused = {people[place]: why for place, why in taken.refused.items()}
     with run.work.database.transaction() as connection:
-        store.replaced(queries, connection, audience, request, run.as_of, people=people, external_id=taken.request)
+        store.replaced(
+            queries, connection, audience, request, run.as_of, people=len(people) - len(refused),
+            external_id=taken.request, refused=refused,
+        )  # fmt: skip
         store.doubt(queries, connection, audience, is_doubtful=taken.is_partial)
-    told.people[f"{audience.platform} told anew"] += people
+    told.people[f"{audience.platform} told anew"] += len(people) - len(refused)
+    told.refused.update(Counter(f"{audience.platform} refused: {why}" for why in refused.values()))
 
 
 def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int) -> list[Member]:
@@ -322,6 +458,8 @@ def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told
             _settled(queries, connection, request.request_id, run.as_of, outcome)
             if request.verb == "replace" and outcome.state in ("partial", "failed"):
                 store.doubt(queries, connection, audience, is_doubtful=True)
+        if request.verb != "add" and outcome.is_too_small:
+            raise Refused(f"{audience.platform}: {outcome.words}", TOO_SMALL)
 
 
 def _settled(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, outcome: Outcome) -> None:

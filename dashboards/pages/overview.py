@@ -70,6 +70,7 @@ def page() -> None:
         audiences(
             read("audiences", campaign=name),
             read("refused_members", campaign=name),
+            name,
             _clock(measured),
             measured["business_zone"],
         )

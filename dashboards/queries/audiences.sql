@@ -23,10 +23,14 @@ returns:
   match_rate: double precision nullable - share of those it was given
   is_usable: boolean nullable - whether ads can be shown to it
   size_words: text - the platform's own words about that
+  deletion_begun_at: timestamptz nullable - since when it is to be deleted there, since it lets nobody go any more
+  deleted_at: timestamptz nullable - when the platform has done so
+  enough: bigint nullable - people who must belong in it before it is made again
 */
 select
     platform, audience, wanted, applied, in_flight, to_add, to_remove, refused, oldest_removal_at, trouble,
-    trouble_since, measured_on, least, most, match_rate, is_usable, size_words
+    trouble_since, measured_on, least, most, match_rate, is_usable, size_words, deletion_begun_at, deleted_at,
+    enough
 from evaluation.audiences
 where campaign = :campaign
 order by platform, audience

@@ -11,12 +11,14 @@ from flows.commands.console import All, AsOf, Json, console, show_rows, workspac
 
 if TYPE_CHECKING:
     from config.campaign import Campaign
+    from tasks.store.audiences import Deleted, Pending
     from tasks.store.planning import Cost
     from tasks.store.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(help="The campaign's name.", metavar="CAMPAIGN")]
 COLUMNS = ("what", "step", "channel", "reason", "people", "new")
 COST_COLUMNS = ("cost", "currency")
+AUDIENCE_COLUMNS = ("platform", "audience", "remove", "add", "note")
 
 
 def run(
@@ -84,6 +86,7 @@ def plan(context: typer.Context, campaign: Name, as_of: AsOf = None, json: Json 
 def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, json: bool, all_rows: bool) -> None:
     from tasks.channels import factory
     from tasks.plan import templates
+    from tasks.platforms import factory as platforms
     from tasks.store import audiences, choosing, legal, planning, prices, runs
 
     versions = templates(work, campaign).versions()
@@ -95,7 +98,12 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
         planned = planning.plan(rehearsal, connection, versions, providers, everybody=True)
         costs = planning.costs(rehearsal, connection)
         may_add = chosen.standing.is_on and not chosen.standing.is_held
-        pending = audiences.desire(work, connection, campaign, rehearsal.as_of, rehearsal.run_id, may_add=may_add)
+        wanted = audiences.desire(work, connection, campaign, rehearsal.as_of, rehearsal.run_id, may_add=may_add)
+        told = [
+            (audience, audiences.deleted(work.queries, connection, audience, provider))
+            for audience in wanted
+            for provider in [platforms.provider(work, audience.platform, rehearsal.mode)]
+        ]
     rows = _counted({"choose": chosen.counts()})
     for row in planned.rows:
         what = {"planned": "message", "suppressed": "no message", "holdout": "held out"}.get(row["state"], row["state"])
@@ -103,21 +111,35 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
     if campaign.voucher:
         rows.append({"what": "voucher", "reason": campaign.voucher.code, "people": planned.states.get("planned", 0)})
     rows += map(_cost, costs)
-    for audience in pending:
+    changes = [_change(audience, deleted) for audience, deleted in told if audience.removes or audience.adds]
+    if json:
         rows += [
-            {"what": f"audience {verb}", "channel": audience.platform, "people": people}
-            for verb, people in (("remove", audience.removes), ("add", audience.adds))
-            if people
-        ]
+            {"what": f"audience {verb}", "channel": change["platform"], "audience": change["audience"],
+             "reason": change["note"] if verb == "add" else None, "people": change[verb]}
+            for change in changes
+            for verb in ("remove", "add")
+            if change[verb]
+        ]  # fmt: skip
     at = rehearsal.as_of
     show_rows(
         rows,
-        (*COLUMNS, *COST_COLUMNS) if costs or json else COLUMNS,
+        (*COLUMNS, "audience", *COST_COLUMNS) if json else (*COLUMNS, *COST_COLUMNS) if costs else COLUMNS,
         title=f"{campaign.name} as of {at:%Y-%m-%d %H:%M} UTC; nothing was stored",
         json=json,
         all_rows=all_rows,
         arguments={"campaign": campaign.name, "as_of": at},
     )
+    if changes and not json:
+        show_rows(changes, AUDIENCE_COLUMNS, title="What ad audiences would be told", all_rows=True)
+
+
+def _change(audience: Pending, deleted: Deleted | None) -> dict[str, Any]:
+    """Who would leave and join one audience, which may wait for people after it had to be deleted."""
+    waits = f"added once {deleted.enough:,} belong in it" if deleted and deleted.waits else None
+    return {
+        "platform": audience.platform, "audience": audience.audience, "remove": audience.removes,
+        "add": audience.adds, "note": waits,
+    }  # fmt: skip
 
 
 def _cost(row: Cost) -> dict[str, Any]:
@@ -156,10 +178,19 @@ def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     for what, people in sorted(counts.get("audiences", {}).items()):
         platform, _, done = what.partition(" ")
-        rows.append(
-            {"what": "audience remove" if done == "removed" else "audience add", "channel": platform, "people": people}
-        )
+        done, _, why = done.partition(": ")
+        rows.append({"what": _AUDIENCE[done], "channel": platform, "reason": why or None, "people": people})
     return rows
+
+
+# What a sync counts, in the words of a plan.
+_AUDIENCE = {
+    "removed": "audience remove",
+    "removed with the audience": "audience deleted",
+    "added": "audience add",
+    "told anew": "audience told anew",
+    "refused": "audience refused",
+}
 
 
 def _sent(sent: Any) -> list[tuple[str, int]]:

@@ -14,6 +14,15 @@ with forgotten as (
         and audience = cast(:audience as text)
         and provider <> cast(:provider as text)
     returning platform, audience
+),
+
+abandoned as (
+    delete from campaign.deleted_audiences as deletions
+    using forgotten
+    where
+        deletions.platform = forgotten.platform
+        and deletions.audience = forgotten.audience
+        and deletions.deleted_at is null
 )
 
 update campaign.audience_members as members

@@ -10,7 +10,8 @@ returns:
   provider: text - who was told so far
   external_id: text - what the platform calls it
   is_doubtful: boolean - who is in it is not certain
+  found_at: timestamptz - since when it is known there
 */
-select provider, external_id, is_doubtful
+select provider, external_id, is_doubtful, found_at
 from campaign.audiences
 where platform = cast(:platform as text) and audience = cast(:audience as text)

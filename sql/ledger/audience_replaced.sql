@@ -1,5 +1,6 @@
 /*
-Record that exactly those whom a request told are in an audience: who was told to leave or come meanwhile is told again.
+Record that exactly those whom a request told are in an audience, but for whom the platform did not take. Who was told
+to leave or come meanwhile is told again.
 
 owner: engineering
 params:
@@ -8,6 +9,7 @@ params:
   request_id: bigint - the request
   people: int - how many it told
   external_id: text nullable - the platform's number, where it says later what became of it
+  refused: jsonb - customer_id -> why, of those it did not take
   as_of: timestamptz - decision clock
 */
 with request as (
@@ -21,13 +23,21 @@ with request as (
 
 update campaign.audience_members
 set
-    applied = coalesce(told_in = cast(:request_id as bigint), false),
+    applied =
+    coalesce(told_in = cast(:request_id as bigint), false)
+    and (cast(:refused as jsonb) ->> customer_id) is null,
     applied_at = cast(:as_of as timestamptz),
-    applied_contact_sha256 = case when told_in = cast(:request_id as bigint) then contact_sha256 end,
-    identifiers = case when told_in = cast(:request_id as bigint) then told_identifiers end,
+    applied_contact_sha256 = case
+        when told_in = cast(:request_id as bigint) and (cast(:refused as jsonb) ->> customer_id) is null
+            then contact_sha256
+    end,
+    identifiers = case
+        when told_in = cast(:request_id as bigint) and (cast(:refused as jsonb) ->> customer_id) is null
+            then told_identifiers
+    end,
     told_identifiers = null,
     request_id = null,
-    refused = null
+    refused = case when told_in = cast(:request_id as bigint) then cast(:refused as jsonb) ->> customer_id end
 where
     platform = cast(:platform as text)
     and audience = cast(:audience as text)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 
 # What a platform may know somebody by: kind -> value in that platform's own form (tasks/platforms/identity.py).
 Person = Mapping[str, str]
+
+# Reasons of a Refused that mean the same at every platform.
+TOO_SMALL: Final = "audience_too_small"  # nobody may leave: the audience would become too small
+NOBODY: Final = "nobody"  # an audience of nobody cannot be told
+UNKNOWN: Final = "unknown_audience"  # there is no audience of this id
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Outcome:
     received: int | None = None
     matched: int | None = None
     words: str = ""
+    is_too_small: bool = False  # it failed because the audience would have become too small
 
 
 @dataclass(frozen=True)
@@ -86,5 +92,16 @@ class Replaces(Protocol):
     """A platform that takes a whole audience at once, which makes who is in it certain again."""
 
     def replace(self, audience: str, people: Iterable[Person]) -> Taken:
-        """Let exactly these people be in the audience of this id."""
+        """Let exactly these people be in the audience of this id; `refused` counts places over all of them."""
+        ...
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """A platform that lets nobody go once an audience would become too small, but deletes the audience."""
+
+    smallest: ClassVar[int]  # people it has to find before ads can be shown to an audience
+
+    def delete(self, audience: str) -> None:
+        """Delete the audience of this id with everybody in it; one that is gone already is Refused as unknown."""
         ...

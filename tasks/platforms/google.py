@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from config.platforms import Google
 from tasks import http
-from tasks.platforms.base import Outcome, Person, Size, Taken
+from tasks.platforms.base import UNKNOWN, Outcome, Person, Size, Taken
 from tasks.platforms.google_token import GoogleToken, scrubbed
 from tasks.platforms.identity import EMAIL, PHONE
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
@@ -40,8 +40,8 @@ _OF_A_FIELD: Final = frozenset({
     "FIELD_VALUE_TOO_LONG", "FIELD_VALUE_TOO_SHORT", "INVALID_ARGUMENT", "INVALID_FORMAT", "REQUIRED_FIELD_MISSING",
 })  # fmt: skip
 _OF_THE_AUDIENCE: Final = {
-    "INVALID_USER_LIST_ID": "unknown_audience",
-    "NOT_FOUND": "unknown_audience",
+    "INVALID_USER_LIST_ID": UNKNOWN,
+    "NOT_FOUND": UNKNOWN,
     "INVALID_USER_LIST_TYPE": "wrong_audience_type",
     "UNSUPPORTED_USER_LIST_UPLOAD_KEY_TYPES": "wrong_audience_type",
     "USER_LIST_MUTATION_NOT_SUPPORTED": "read_only_audience",

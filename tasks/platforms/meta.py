@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from config.platforms import Meta
 from tasks import http
-from tasks.platforms.base import Outcome, Person, Size, Taken
+from tasks.platforms.base import TOO_SMALL, UNKNOWN, Outcome, Person, Size, Taken
 from tasks.platforms.identity import COUNTRY, EMAIL, FIRST_NAME, LAST_NAME, PHONE
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
@@ -48,10 +48,10 @@ _ACCOUNT: Final = frozenset(
 )  # fmt: skip
 _ABOUT_AUDIENCE: Final[Mapping[int, str]] = {
     # a small audience that ads are shown to gives nobody back; Meta calls that a permission
-    1_870_047: "audience_too_small",
+    1_870_047: TOO_SMALL,
     1_713_228: "audience_blocked", 1_713_230: "audience_blocked", 1_713_231: "audience_blocked",
     1_870_065: "audience_blocked",
-    1_487_301: "unknown_audience", 1_487_366: "unknown_audience",
+    1_487_301: UNKNOWN, 1_487_366: UNKNOWN,
 }  # fmt: skip
 _NOT_THERE: Final = frozenset({33, 803})  # or not ours to see: Meta does not tell them apart
 
@@ -64,6 +64,7 @@ class MetaPlatform:
     """Tells one ad account; `seconds` bound a call."""
 
     page: ClassVar[int] = 10_000
+    smallest: ClassVar[int] = 100  # Meta does not publish it; others found about a hundred
 
     def __init__(self, client: Any, options: Meta, *, seconds: float = 20) -> None:
         self._client = client
@@ -124,6 +125,12 @@ class MetaPlatform:
     def remove(self, audience: str, people: Sequence[Person]) -> Taken:
         """Take people out of the audience of this id; who is out stays out."""
         return self._tell("DELETE", audience, people)
+
+    def delete(self, audience: str) -> None:
+        """Delete the audience of this id; Meta refuses that while an ad set names it."""
+        answer = self._call("DELETE", quote(audience, safe=""), of_audience=True)
+        if _as_object(answer.json).get("success") is False:
+            raise Refused(f"{PROVIDER}: the audience was not deleted", "refused")
 
     def ask(self, request: str) -> Outcome:
         """What became of an upload session; waiting until Meta gives the time at which it ended."""
@@ -243,7 +250,7 @@ def _failure(answer: http.Answer, *, of_audience: bool) -> ProviderError:
     if answer.status in (401, 403) or _ACCOUNT.intersection(numbers):
         return Misconfigured(words)
     if _NOT_THERE.intersection(numbers):
-        return Refused(words, "unknown_audience") if of_audience else Misconfigured(words)
+        return Refused(words, UNKNOWN) if of_audience else Misconfigured(words)
     return Refused(words, "refused")
 
 

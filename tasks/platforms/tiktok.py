@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from config.platforms import Tiktok
 from tasks import http
-from tasks.platforms.base import Outcome, Person, Size, Taken
+from tasks.platforms.base import NOBODY, TOO_SMALL, UNKNOWN, Outcome, Person, Size, Taken
 from tasks.platforms.identity import EMAIL, PHONE
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
@@ -51,7 +51,7 @@ MISCONFIGURED: Final = frozenset(
 )  # fmt: skip
 REFUSED: Final[Mapping[int, str]] = MappingProxyType(
     {
-        40007: "unknown_audience",
+        40007: UNKNOWN,
         40011: "too_many",
         40061: "too_many",
         40062: "not_hashed",
@@ -65,6 +65,8 @@ REFUSED: Final[Mapping[int, str]] = MappingProxyType(
 )
 UNANSWERED: Final = frozenset({40050, 40200})  # the same request is known already; its task broke
 
+# TikTok has no code of its own for an audience that would become too small, so its words tell; not those about files.
+_TOO_FEW: Final = re.compile(r"\baudience\b.*(less than 1,?000|too small)", re.IGNORECASE)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 # What TikTok repeats of a request must not reach a log: addresses, numbers, tokens and hashes.
 _PRIVATE: Final = re.compile(r"\S*@\S*|\+?\d[\d ().-]{5,}\d|[A-Za-z0-9_-]{24,}")
@@ -89,6 +91,7 @@ class TiktokPlatform:
     """
 
     page: ClassVar[int] = 100_000
+    smallest: ClassVar[int] = SMALLEST
 
     def __init__(self, client: Any, options: Tiktok, *, seconds: float = 20, largest_file: int = 25_000_000) -> None:
         self._client = client
@@ -135,7 +138,7 @@ class TiktokPlatform:
         if sent.lost:
             raise Unanswered(f"{PROVIDER}: a file was taken in part, no audience was made ({sent.lost})")
         if not sent.paths:
-            raise Refused(f"{PROVIDER}: not tried (nobody to make an audience of)", "nobody")
+            raise Refused(f"{PROVIDER}: not tried (nobody to make an audience of)", NOBODY)
         made = self._change("create", custom_audience_name=name, calculate_type=CALCULATE_TYPE, file_paths=sent.paths)
         found = made.data.get("custom_audience_id")
         if not isinstance(found, str | int) or isinstance(found, bool) or not str(found):
@@ -152,6 +155,12 @@ class TiktokPlatform:
         TikTok refuses or undoes a change that leaves fewer than 1,000 people.
         """
         return self._tell(audience, people, "REMOVE")
+
+    def delete(self, audience: str) -> None:
+        """Delete the audience; ads that were shown to it lose it; 1 request."""
+        said = self._change("delete", custom_audience_ids=[audience])
+        if said.is_partial:
+            raise Unanswered(f"{PROVIDER}: delete was answered in part ({said.words})")
 
     def replace(self, audience: str, people: Iterable[Person]) -> Taken:
         """Make the audience exactly these people, whatever was in doubt before; never of nobody.
@@ -170,7 +179,7 @@ class TiktokPlatform:
         latest = max(changes, key=lambda one: str(one.get("opt_time")), default={})
         matched = _number(details.get("cover_num"))
         if words := self._words(details.get("error_msg")):
-            return Outcome("failed", matched=matched, words=words)
+            return Outcome("failed", matched=matched, words=words, is_too_small=bool(_TOO_FEW.search(words)))
         if words := self._words(latest.get("msg")):
             return Outcome("partial", matched=matched, words=words)
         # Not valid means expired or being worked on; a small one never gets valid, but has been counted.
@@ -201,7 +210,7 @@ class TiktokPlatform:
             return Taken(refused=refused, is_partial=True, words=sent.lost)
         if not sent.paths:
             if action == "REPLACE":
-                raise Refused(f"{PROVIDER}: not tried (an audience of nobody cannot be told)", "nobody")
+                raise Refused(f"{PROVIDER}: not tried (an audience of nobody cannot be told)", NOBODY)
             return Taken(refused=refused)
         said = self._change("update", custom_audience_id=audience, action=action, file_paths=sent.paths)
         return Taken(request=audience, refused=refused, is_partial=said.is_partial, words=said.words)
@@ -266,7 +275,7 @@ class TiktokPlatform:
         except (TypeError, LookupError):
             raise _unreadable("get") from None
         if not told:
-            raise Refused(f"{PROVIDER}: there is no such audience", REFUSED[40007])
+            raise Refused(f"{PROVIDER}: there is no such audience", UNKNOWN)
         changes = told[0].get("audience_history") or []
         return told[0]["audience_details"], [one for one in changes if isinstance(one, dict)]
 
@@ -307,8 +316,8 @@ class TiktokPlatform:
         words = f"{PROVIDER}: {verb}, status {answer.status}"
         words += f", code {code}" if code is not None else ""
         words += f", request {request}" if _REQUEST.fullmatch(request) else ""
-        if told := self._words(said.get("message")):
-            words += f": {told}"
+        told = self._words(said.get("message"))
+        words += f": {told}" if told else ""
         if answer.status == 429 or code in BUSY:
             return Busy(words, answer.retry_after)
         if answer.status >= 500 or answer.status == 408 or 300 <= answer.status < 400:
@@ -319,7 +328,8 @@ class TiktokPlatform:
             return Misconfigured(words)
         if code is not None and (code in UNANSWERED or code >= 50_000 or code in (OK, PARTIAL)):
             return Unanswered(words)
-        return Refused(words, REFUSED.get(code or 0, "refused"))
+        is_too_small = verb == "update" and _TOO_FEW.search(told)
+        return Refused(words, REFUSED.get(code or 0, TOO_SMALL if is_too_small else "refused"))
 
     def _words(self, told: Any) -> str:
         """TikTok's own words, short and without what could be a person's or secret."""

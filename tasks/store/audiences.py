@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -57,6 +57,21 @@ class Known:
     provider: str  # who was told so far: the platform, or the outbox in its place
     external_id: str
     is_doubtful: bool  # who is in it is not certain
+    found_at: datetime
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """An audience that was deleted at its platform, or is about to be."""
+
+    is_gone: bool  # the platform has confirmed it
+    enough: int  # people who must belong in it before it is made again
+    wanted: int  # people who do, of all campaigns
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody may be put in yet."""
+        return not self.is_gone or self.wanted < self.enough
 
 
 @dataclass(frozen=True)
@@ -245,13 +260,54 @@ def told(
 def known(queries: Queries, connection: sa.Connection, audience: Pending) -> Known | None:
     """What is known of an audience on its platform; None before anything was told."""
     row = connection.execute(queries["ledger/audience_known"](**_where(audience))).one_or_none()
-    return Known(row.provider, row.external_id, row.is_doubtful) if row else None
+    return Known(row.provider, row.external_id, row.is_doubtful, row.found_at) if row else None
 
 
-def found(queries: Queries, connection: sa.Connection, audience: Pending, provider: str, external_id: str) -> None:
-    """Note what `provider` calls an audience."""
-    asked = queries["ledger/audience_found"](**_where(audience), provider=provider, external_id=external_id)
+def found(
+    queries: Queries,
+    connection: sa.Connection,
+    audience: Pending,
+    provider: str,
+    external_id: str,
+    as_of: datetime,
+    *,
+    is_new: bool,
+    is_doubtful: bool,
+) -> None:
+    """Note what `provider` calls an audience; of a new one nothing is recorded yet."""
+    asked = queries["ledger/audience_found"](
+        **_where(audience),
+        provider=provider,
+        external_id=external_id,
+        as_of=as_of,
+        is_new=is_new,
+        is_doubtful=is_doubtful,
+    )
     connection.execute(asked)
+
+
+def begin_deletion(
+    queries: Queries, connection: sa.Connection, audience: Pending, provider: str, as_of: datetime, *, smallest: int
+) -> None:
+    """Note that an audience is about to be deleted at its platform, where ads need so many people at least."""
+    asked = queries["ledger/audience_deletion"](**_where(audience), provider=provider, smallest=smallest, as_of=as_of)
+    connection.execute(asked)
+
+
+def keep(queries: Queries, connection: sa.Connection, audience: Pending) -> None:
+    """Note that an audience was certainly not deleted."""
+    connection.execute(queries["ledger/audience_kept"](**_where(audience)))
+
+
+def gone(queries: Queries, connection: sa.Connection, audience: Pending, as_of: datetime) -> int:
+    """Record that an audience is no more at its platform; gives how many people were in it."""
+    return connection.execute(queries["ledger/audience_gone"](**_where(audience), as_of=as_of)).scalar_one()
+
+
+def deleted(queries: Queries, connection: sa.Connection, audience: Pending, provider: str) -> Deleted | None:
+    """What is known of the deletion of an audience that was not made again since."""
+    row = connection.execute(queries["ledger/audience_deleted"](**_where(audience), provider=provider)).one_or_none()
+    return Deleted(row.is_gone, row.enough, row.wanted) if row else None
 
 
 def forget(queries: Queries, connection: sa.Connection, audience: Pending, provider: str) -> None:
@@ -350,11 +406,13 @@ def replaced(
     *,
     people: int,
     external_id: str | None,
+    refused: Mapping[str, str],
 ) -> None:
-    """Record that exactly those whom a request told are in an audience."""
+    """Record that exactly those whom a request told are in an audience; `refused` are customers and why not they."""
     asked = queries["ledger/audience_replaced"](
-        **_where(audience), request_id=request_id, people=people, external_id=external_id, as_of=as_of
-    )
+        **_where(audience), request_id=request_id, people=people, external_id=external_id, refused=dict(refused),
+        as_of=as_of,
+    )  # fmt: skip
     connection.execute(asked)
 
 

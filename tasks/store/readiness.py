@@ -142,7 +142,10 @@ def _credentials(campaign: str, kind: str, name: str, settings: Settings) -> Nee
         return Need(campaign, need, "yes", "simulated: the outbox takes everything, nothing leaves")
     if kind == "platform" and (told := settings.pipeline.ad_platform(name)):
         return _ad_platform(campaign, need, told, settings)
-    options = settings.pipeline.provider(name) if kind == "channel" else None
+    if kind == "platform":
+        detail = f"{name} is not among the ad_platforms of reengage.yaml: its audiences stay in the outbox"
+        return Need(campaign, need, "warning", detail)
+    options = settings.pipeline.provider(name)
     if options is None:
         detail = f"no provider of this {kind} is connected: the outbox keeps everything, nothing leaves"
         return Need(campaign, need, "warning", detail)
@@ -164,11 +167,12 @@ def _ad_platform(campaign: str, need: str, options: AdPlatform, settings: Settin
     if credentials and not (settings.config / credentials).is_file():
         missing.append(f"the file {credentials}")
     if missing:
-        return Need(campaign, need, "no", f"{options.platform} would be told, but needs {', '.join(missing)}")
+        return Need(campaign, need, "no", f"audiences would go to {options.owner}, which needs {', '.join(missing)}")
     if isinstance(options, Google) and credentials is None:
-        detail = "google is told if its library finds credentials on this machine: name a service account's file"
+        found = "if its library finds credentials on this machine: name a service account's file"
+        detail = f"audiences go to {options.owner} {found}"
         return Need(campaign, need, "warning", detail)
-    return Need(campaign, need, "yes", f"{options.platform} is told")
+    return Need(campaign, need, "yes", f"audiences go to {options.owner}")
 
 
 def _missing(options: Provider, settings: Settings) -> Iterator[str]:

@@ -90,6 +90,20 @@ def test_the_table_of_an_ingest_tells_what_its_loads_report(seen: dict[str, Any]
     assert [row["reported"] for row in rows if row["reported"].startswith("orders: ")]
 
 
+def test_the_table_of_a_sync_tells_who_came_and_who_went_by_the_name_of_the_audience(seen: dict[str, Any]):
+    rows = [
+        row
+        for artifact in seen["artifacts"]
+        if artifact["key"] == "audiences" and artifact["type"] == "table"
+        for row in json.loads(artifact["data"])
+    ]
+
+    assert {(row["campaign"], row["audience"]) for row in rows} == {("lapsing_customers", "lapsing_customers")}
+    assert {row["platform"] for row in rows} == {"meta", "tiktok", "google"}
+    assert sum(row["added"] for row in rows) > 0
+    assert all(isinstance(row[verb], int) for row in rows for verb in ("added", "removed"))
+
+
 def test_artifacts_hold_counts_for_every_step_of_the_way(seen: dict[str, Any]):
     keys = {artifact["key"] for artifact in seen["artifacts"]}
 

@@ -132,11 +132,53 @@ def test_a_plan_says_what_would_happen_and_stores_nothing(shop, ask, command):
     assert told["message", "email", None] == 1
     assert told["no message", None, "no_consent"] == 1
     assert told["held out", None, None] == 1
-    assert told["audience add", "meta", None] == 1
+    (added,) = [row for row in answer["rows"] if row["what"] == "audience add"]
+    assert (added["channel"], added["audience"], added["people"]) == ("meta", CAMPAIGN, 1)
     assert told["voucher", None, "COMEBACK10"] == 1
     assert shop.state() == before
     assert shop.rows("select * from campaign.runs") == []
     assert outbox(shop) == []
+
+
+def test_a_plan_shows_who_leaves_and_joins_by_the_name_of_the_audience_and_tells_nobody(shop, call, ask):
+    buyer, stays = people(shop, "treated", 2)
+    for customer in (buyer, stays):
+        shop.lapses(customer)
+        shop.consents(customer, "meta")
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    shop.buys(buyer, "2026-06-09")  # at 10:00
+    (joins,) = [one for one in people(shop, "treated", 3) if one not in (buyer, stays)]
+    shop.lapses(joins)
+    shop.consents(joins, "meta")
+    before, told = shop.state(), shop.rows("select * from outbox.audience_calls")
+
+    shown = call("plan", CAMPAIGN, "--as-of", AT_NOON).output
+    rows = [row for row in ask("plan", CAMPAIGN, "--as-of", AT_NOON)["rows"] if row["what"].startswith("audience")]
+
+    assert "What ad audiences would be told" in shown
+    (line,) = [line.split() for line in shown.splitlines() if line.split()[:1] == ["meta"]]
+    assert line == ["meta", CAMPAIGN, "1", "1"]
+    assert [(row["what"], row["channel"], row["audience"], row["people"]) for row in rows] == [
+        ("audience remove", "meta", CAMPAIGN, 1), ("audience add", "meta", CAMPAIGN, 1),
+    ]  # fmt: skip
+    assert shop.state() == before
+    assert shop.rows("select * from outbox.audience_calls") == told
+
+
+def test_a_plan_says_that_an_audience_which_had_to_be_deleted_waits_for_people(shop, call, ask):
+    (customer,) = people(shop, "treated", 1)
+    shop.lapses(customer)
+    shop.consents(customer, "meta")
+    shop._run(
+        "insert into campaign.deleted_audiences values ('meta', :campaign, 'outbox', :at, :at, 1200)",
+        [{"campaign": CAMPAIGN, "at": datetime(2026, 6, 8, tzinfo=UTC)}],
+    )
+
+    (row,) = [row for row in ask("plan", CAMPAIGN, "--as-of", AT_NOON)["rows"] if row["what"] == "audience add"]
+
+    assert (row["people"], row["reason"]) == (1, "added once 1,200 belong in it")
+    assert "added once 1,200 belong in it" in call("plan", CAMPAIGN, "--as-of", AT_NOON).output
+    assert [row for row in ask("run", CAMPAIGN, "--as-of", AT_NOON)["rows"] if "audience" in row["what"]] == []
 
 
 def test_a_plan_and_a_run_say_that_the_data_gate_holds_the_campaign(shop, ask):

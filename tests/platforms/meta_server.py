@@ -122,6 +122,8 @@ class MetaServer(Loopback):
         """Begin anew."""
         self.audiences: dict[str, Audience] = {}
         self.tokens = {TOKEN}
+        self.keeps_minimum = False  # a removal that leaves fewer than SMALLEST is refused
+        self.in_use: set[str] = set()  # ids of audiences that ad sets name
         self.unreadable: set[str] = set()  # hashes whose row Meta makes nothing of, and does not say which
         self.errors: list[Answer] = []  # given in turn instead of doing what was asked
         self.conduct = Mode.ACCEPT
@@ -177,6 +179,8 @@ class MetaServer(Loopback):
             return self._sessions(audience, given)
         if not edge and request.method == "GET":
             return self._size(audience, given)
+        if not edge and request.method == "DELETE":
+            return self._deleted(audience, given)
         return error(100, message="Unsupported request")
 
     def _parameters(self, request: Request) -> tuple[dict[str, Any], Answer | None]:
@@ -227,7 +231,14 @@ class MetaServer(Loopback):
         if str(session.get("session_id")) in used:
             return error(100, message="The session is closed")
         invalid = [row for row in rows if not any(row.values()) or self.unreadable.intersection(row.values())]
+        before = list(audience.people)
         audience.tell([row for row in rows if row not in invalid], adds=adds)
+        if self.keeps_minimum and not adds and len(audience.people) < SMALLEST:
+            audience.people = before
+            return error(
+                200, 1_870_047, error_user_title="Audience Size too Low",
+                error_user_msg="You cannot remove users from this audience because it will result in a low size.",
+            )  # fmt: skip
         counts = {"num_received": len(rows), "num_invalid_entries": len(invalid)}
         samples = {str(n): json.dumps(list(row.values())) for n, row in enumerate(invalid[:3])}
         if session:
@@ -236,6 +247,14 @@ class MetaServer(Loopback):
             audience.sessions.append({**told, "stage": "uploading", "progress": "0", "start_time": "1793664000"})
         named = {"audience_id": audience.id, "session_id": str(session.get("session_id", 0))}
         return Answer(200, {**named, **counts, "invalid_entry_samples": samples})
+
+    def _deleted(self, audience: Audience, given: dict[str, Any]) -> Answer:
+        if given:
+            return error(100, message="Unsupported parameter")
+        if audience.id in self.in_use:
+            return error(100, error_user_title="Audience in use", error_user_msg="Active ad sets use this audience.")
+        del self.audiences[audience.id]
+        return Answer(200, {"success": True})
 
     def _sessions(self, audience: Audience, given: dict[str, Any]) -> Answer:
         if wrong := _fields(given, "sessions"):

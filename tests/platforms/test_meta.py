@@ -18,7 +18,7 @@ import pytest
 from config.platforms import Meta
 from config.settings import Settings
 from tasks import http
-from tasks.platforms.base import Outcome, Person, Size, Taken
+from tasks.platforms.base import Deletes, Outcome, Person, Size, Taken
 from tasks.platforms.identity import Contact, identifiers
 from tasks.platforms.meta import MetaPlatform
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered, Unreached
@@ -199,6 +199,35 @@ def test_who_is_in_stays_in_and_who_is_out_stays_out(meta):
     for _ in range(2):
         telling.remove(audience.id, [ANN, CAT])
     assert audience.people == [row(BOB)]
+
+
+def test_a_small_audience_lets_nobody_go_but_is_deleted_with_everybody_in_it(meta):
+    meta.keeps_minimum = True
+    audience = meta.has(NAME, row(ANN), row(BOB))
+    telling = client(meta.url)
+
+    said = raised(lambda: telling.remove(audience.id, [ANN]))
+    assert (type(said), said.reason) == (Refused, "audience_too_small")
+    assert "cannot remove users" in str(said)
+    telling.delete(audience.id)
+
+    assert not meta.audiences
+    assert isinstance(telling, Deletes)
+    assert raised(lambda: telling.delete(audience.id)).reason == "unknown_audience"
+
+
+@pytest.mark.parametrize("no", ["in use", "no success"])
+def test_an_audience_that_meta_does_not_delete_is_there_still_and_it_says_so(meta, no):
+    audience = meta.has(NAME)
+    if no == "in use":
+        meta.in_use = {audience.id}
+    else:
+        meta.errors = [Answer(200, {"success": False})]
+
+    said = raised(lambda: client(meta.url).delete(audience.id))
+
+    assert type(said) is Refused
+    assert ("Active ad sets use" if no == "in use" else "not deleted") in str(said)
 
 
 @pytest.mark.parametrize("verb", ["add", "remove"])
@@ -723,6 +752,17 @@ def test_metas_library_makes_an_audience_in_the_same_way(meta, sdk):
     )
 
     assert set(same_call(meta)) == {"name", "subtype", "customer_file_source"}
+
+
+def test_metas_library_deletes_an_audience_in_the_same_way(meta, sdk):
+    audience = meta.has(NAME)
+    client(meta.url).delete(audience.id)
+    meta.audiences[audience.id] = audience
+
+    sdk.audience(audience.id).api_delete()
+
+    assert not meta.audiences
+    assert same_call(meta) == {}
 
 
 def test_metas_library_lists_audiences_in_the_same_way(meta, sdk):

@@ -22,7 +22,7 @@ from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 from config.platforms import Tiktok as Options
 from tasks import http
 from tasks.platforms import tiktok
-from tasks.platforms.base import Outcome, Person, Platform, Size, Taken
+from tasks.platforms.base import Deletes, Outcome, Person, Platform, Size, Taken
 from tasks.platforms.identity import Contact, identifiers
 from tasks.platforms.tiktok import TiktokPlatform
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered, Unreached
@@ -276,7 +276,44 @@ def test_a_change_that_would_leave_too_few_is_refused_in_tiktoks_own_words(ads, 
     said = outcome(lambda: getattr(platform(ads), verb)(audience, people(1)))
 
     assert isinstance(said, Refused)
+    assert said.reason == "audience_too_small"
     assert "less than 1,000" in str(said)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("file/upload", "The audience file is too small"), ("update", "The file has less than 1,000 rows")],
+)
+def test_words_about_a_small_file_are_not_about_the_audience(ads, where, words):
+    audience = holding(ads, 1, 2)
+    ads.messages[40002], ads.codes[where] = words, [40002]
+
+    assert outcome(lambda: platform(ads).remove(audience, people(1))).reason == "refused"
+
+
+def test_an_audience_is_deleted_with_everybody_in_it_and_one_that_is_gone_is_said_to_be_unknown(ads):
+    ads.keeps_minimum = True
+    audience, other = holding(ads, 1, 2), holding(ads, 3)
+
+    platform(ads).delete(audience)
+
+    assert set(ads.audiences) == {other}
+    assert ads.told == ["delete"]
+    assert outcome(lambda: platform(ads).delete(audience)).reason == "unknown_audience"
+    assert isinstance(platform(ads), Deletes)
+
+
+def test_an_audience_that_ad_groups_use_is_not_deleted_and_tiktok_says_why(ads):
+    audience = holding(ads, 1)
+    ads.in_use = {audience}
+
+    said = outcome(lambda: platform(ads).delete(audience))
+
+    assert isinstance(said, Refused)
+    assert "used by ad groups" in str(said)
+    ads.codes["delete"] = [20001]
+    ads.in_use = set()
+    assert isinstance(outcome(lambda: platform(ads).delete(audience)), Unanswered)
 
 
 # who is not told
@@ -679,7 +716,7 @@ def test_what_became_of_a_change_is_asked_of_its_audience(ads):
 
     ads.audiences[audience].error_msg = "The audience size is less than 1,000 after the operation"
     assert client.ask(request) == Outcome(
-        "failed", matched=30, words="The audience size is less than 1,000 after the operation"
+        "failed", matched=30, words="The audience size is less than 1,000 after the operation", is_too_small=True
     )
 
 
@@ -751,6 +788,7 @@ def test_tiktoks_own_client_asks_the_same_and_reads_the_same_answers(ads, own, t
     made = client.create(NAME, people(2, 3))
     client.find("nobody's")
     client.size(made)
+    client.delete(made)
     ours = told(ads.requests)
     ads.loopback.requests.clear()
 
@@ -774,8 +812,11 @@ def test_tiktoks_own_client_asks_the_same_and_reads_the_same_answers(ads, own, t
     again = own.dmp_custom_audience_create(body=create, **who)["data"]["custom_audience_id"]
     listed = own.dmp_custom_audience_list(ads.advertiser, page=1, page_size=20, **who)["data"]
     own.dmp_custom_audience_get(ads.advertiser, [made], history_size=10, **who)
+    ads.audiences[made] = Audience(NAME)
+    delete = business_api_client.CustomAudienceDeleteBody(advertiser_id=ads.advertiser, custom_audience_ids=[made])
+    own.dmp_custom_audience_delete(body=delete, **who)
 
-    assert {one["audience_id"] for one in listed["list"]} == {audience, made, again}
+    assert {one["audience_id"] for one in listed["list"]} == {audience, again}
     theirs = told(ads.requests)
     assert [_without_files(one) for one in ours] == [_without_files(one) for one in theirs]
     assert not ads.refusals
@@ -795,11 +836,13 @@ def test_tiktoks_own_client_takes_our_bodies_for_its_own_models(ads, own):
     audience, client = holding(ads, 0), platform(ads)
     client.create(NAME, people(1))
     client.replace(audience, people(1))
+    client.delete(audience)
     models = {
         "create": business_api_client.CustomAudienceCreateBody, "update": business_api_client.CustomAudienceUpdateBody,
+        "delete": business_api_client.CustomAudienceDeleteBody,
     }  # fmt: skip
 
-    for _, path, _, _, body in told(ads.requests)[1::2]:
+    for _, path, _, _, body in [one for one in told(ads.requests) if "upload" not in one[1]]:
         read = models[path.rstrip("/").rpartition("/")[2]](**body)
         written = own.api_client.sanitize_for_serialization(read)
         assert {name: written[name] for name in body} == body

@@ -62,6 +62,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
             "action": {"enum": ["APPEND", "REMOVE", "REPLACE"]},
         },
     },
+    "delete": {
+        "type": "object",
+        "required": ["advertiser_id", "custom_audience_ids"],
+        "additionalProperties": False,
+        "properties": {
+            "advertiser_id": _ID,
+            "custom_audience_ids": {"type": "array", "minItems": 1, "maxItems": 100, "items": _ID},
+        },
+    },
 }
 
 Hash = tuple[str, str]  # kind of identifier, its hash
@@ -106,6 +115,7 @@ class Tiktok:
         self.messages: dict[int, str] = {}
         self.partly: set[str] = set()
         self.keeps_minimum = False
+        self.in_use: set[str] = set()  # audiences that ad groups name
         self.forgets_files = False
         self.told: list[str] = []  # endpoints, in the order of the requests they took
         self.refusals: list[dict[str, Any]] = []
@@ -154,7 +164,9 @@ class Tiktok:
         """An answer refuses the request."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         where = endpoint(request)
-        wanted = {"file/upload": "POST", "create": "POST", "update": "POST", "list": "GET", "get": "GET"}.get(where)
+        wanted = {
+            "file/upload": "POST", "create": "POST", "update": "POST", "delete": "POST", "list": "GET", "get": "GET",
+        }.get(where)  # fmt: skip
         if wanted is None or not urlsplit(request.path).path.endswith("/"):
             return Answer(404, b"404 page not found", {"Content-Type": "text/plain"})
         if request.method != wanted:
@@ -235,6 +247,8 @@ class Tiktok:
             return self._say(40002, wrong.message)
         if body["advertiser_id"] != self.advertiser:
             return self._say(40001, "No permission to operate this advertiser")
+        if where == "delete":
+            return self._judge_deletion(body["custom_audience_ids"])
         if where == "update" and body["custom_audience_id"] not in self.audiences:
             return self._say(40007, f"Audience {body['custom_audience_id']} does not exist")
         if self.forgets_files or not set(body["file_paths"]) <= set(self.files):
@@ -247,6 +261,13 @@ class Tiktok:
             after = self._changed(audience, body.get("action", "REPLACE"), self._people(body["file_paths"]))
             if len(after) < SMALLEST_AUDIENCE:
                 return self._say(40002, "The audience size is less than 1,000 after the operation")
+        return None
+
+    def _judge_deletion(self, audiences: list[str]) -> Answer | None:
+        if missing := set(audiences) - set(self.audiences):
+            return self._say(40007, f"Audience {missing} does not exist")
+        if used := set(audiences) & self.in_use:
+            return self._say(40002, f"Audience {used} is being used by ad groups")
         return None
 
     def _people(self, paths: list[str]) -> set[Hash]:
@@ -296,6 +317,11 @@ class Tiktok:
         audience.members = self._changed(audience, action, people)
         opt_time = f"2026-03-10 12:{len(audience.history):02d}:00"
         audience.history.append({"action": action, "editor": "open_api", "msg": "", "opt_time": opt_time})
+        return {}
+
+    def _delete(self, request: Request) -> dict[str, Any]:
+        for number in request.json["custom_audience_ids"]:
+            del self.audiences[number]
         return {}
 
     def _shown(self, number: str) -> dict[str, Any]:

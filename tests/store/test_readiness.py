@@ -203,9 +203,14 @@ GOOGLE = "ad_platforms: [{platform: google, account: '1234567890', credentials: 
 @pytest.mark.parametrize(
     ("pipeline", "platform", "settings", "answer"),
     [
-        (META, "meta", {}, ("no", "meta would be told, but needs REENGAGE_META_ADS_TOKEN")),
-        (META, "meta", {"meta_ads_token": SecretStr("token")}, ("yes", "meta is told")),
-        (GOOGLE, "google", {}, ("no", "google would be told, but needs the file google.json")),
+        (META, "meta", {}, ("no", "audiences would go to Meta's ad account 1, which needs REENGAGE_META_ADS_TOKEN")),
+        (META, "meta", {"meta_ads_token": SecretStr("token")}, ("yes", "audiences go to Meta's ad account 1")),
+        (
+            GOOGLE,
+            "google",
+            {},
+            ("no", "audiences would go to Google's account 1234567890, which needs the file google.json"),
+        ),
     ],
 )
 def test_an_ad_platform_that_is_named_needs_its_token(email, pipeline, platform, settings, answer):
