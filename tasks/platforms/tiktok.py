@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from config.platforms import Tiktok
 from tasks import http
 from tasks.platforms.base import Outcome, Person, Size, Taken
-from tasks.platforms.identity import EMAIL, PHONE
+from tasks.platforms.identity import EMAIL, PHONE, misfit
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
 
@@ -65,7 +65,6 @@ REFUSED: Final[Mapping[int, str]] = MappingProxyType(
 )
 UNANSWERED: Final = frozenset({40050, 40200})  # the same request is known already; its task broke
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 # What TikTok repeats of a request must not reach a log: addresses, numbers, tokens and hashes.
 _PRIVATE: Final = re.compile(r"\S*@\S*|\+?\d[\d ().-]{5,}\d|[A-Za-z0-9_-]{24,}")
 _LONGEST_WORDS: Final = 200
@@ -381,7 +380,7 @@ def _files(people: Iterable[Person], refused: dict[int, str], largest: int) -> I
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
             file = _File(held)
             for place, person in numbered:
-                if why := _why_not(person):
+                if why := misfit(person, COLUMNS):
                     refused[place] = why
                     continue
                 file.add(person)
@@ -390,15 +389,6 @@ def _files(people: Iterable[Person], refused: dict[int, str], largest: int) -> I
                     break
             if file.rows:
                 yield file
-
-
-def _why_not(person: Person) -> str | None:
-    """Why TikTok cannot take a person: an identifier of a kind or form that is not its own, or none at all."""
-    if not person:
-        return "no_identifier"
-    if all(kind in COLUMNS and _HASH.fullmatch(value) for kind, value in person.items()):
-        return None
-    return "invalid_identifier"
 
 
 def _number(told: Any) -> int | None:
