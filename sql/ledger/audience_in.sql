@@ -11,6 +11,15 @@ params:
   first: text - the first person of the page
   last: text - the last person of the page
 */
+with told as (
+    select
+        member ->> 0 as customer_id,
+        nullif(member -> 1, 'null') as identifiers,
+        member ->> 2 as contact_sha256,
+        member ->> 3 as refused
+    from audience_told
+)
+
 update campaign.audience_members
 set
     applied = told.refused is null,
@@ -19,7 +28,7 @@ set
     identifiers = case when told.refused is null then told.identifiers end,
     refused = told.refused,
     request_id = case when told.refused is null then cast(:request_id as bigint) end
-from audience_told as told
+from told
 where
     audience_members.platform = cast(:platform as text)
     and audience_members.audience = cast(:audience as text)

@@ -12,11 +12,16 @@ params:
   first: text - the first person of the page
   last: text - the last person of the page
 */
-with told as (
+with page as (
+    select member ->> 0 as customer_id, member ->> 3 as refused
+    from audience_told
+),
+
+told as (
     select
-        audience_told.customer_id,
-        audience_told.refused,
-        audience_told.refused is not null
+        page.customer_id,
+        page.refused,
+        page.refused is not null
         or exists (
             select from campaign.audience_members as members
             inner join campaign.audience_requests as requests on requests.request_id = members.request_id
@@ -24,11 +29,11 @@ with told as (
                 members.platform = cast(:platform as text)
                 and members.audience = cast(:audience as text)
                 and members.campaign = cast(:campaign as text)
-                and members.customer_id = audience_told.customer_id
+                and members.customer_id = page.customer_id
                 and requests.state = 'waiting'
                 and requests.verb <> 'remove'
         ) as stays
-    from audience_told
+    from page
 )
 
 update campaign.audience_members

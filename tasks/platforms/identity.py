@@ -49,8 +49,8 @@ def identifiers(platform: str, contact: Contact) -> Person:
     for kind, name in ((FIRST_NAME, contact.first_name), (LAST_NAME, contact.last_name)):
         if name and (hashed := _hashed_name(name)):
             found[kind] = hashed
-    if contact.country and _COUNTRY.fullmatch(contact.country):
-        found[COUNTRY] = _hashed_name(contact.country)
+    if contact.country and (hashed := _hashed_country(contact.country)):
+        found[COUNTRY] = hashed
     return found
 
 
@@ -100,6 +100,11 @@ def _hashed_name(name: str) -> str:
     """Names come again and again, and letters of any script are slow to look at; empty where it has none."""
     text = normal_name(name)
     return _sha256(text) if text else ""
+
+
+@lru_cache(maxsize=1_024)
+def _hashed_country(country: str) -> str:
+    return _sha256(country.lower()) if _COUNTRY.fullmatch(country) else ""
 
 
 def _sha256(text: str) -> str:

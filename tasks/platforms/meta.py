@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
@@ -166,7 +165,12 @@ class MetaPlatform:
         if len(people) > self.page:
             raise ValueError(f"{PROVIDER}: {len(people)} people in one call, {self.page} at most")
         refused = _refused(people)
-        rows = [list(map(person.get, _KEYS, repeat(""))) for place, person in enumerate(people) if place not in refused]
+        rows = [
+            # one by one: a loop within the loop takes three times as long
+            [get(EMAIL, ""), get(PHONE, ""), get(FIRST_NAME, ""), get(LAST_NAME, ""), get(COUNTRY, "")]
+            for place, get in enumerate(person.get for person in people)
+            if place not in refused
+        ]
         if not rows:
             return Taken(refused=refused)
         # Unique in the account. Telling again is a session of its own, and JSON keeps 53 bits of a number everywhere.
