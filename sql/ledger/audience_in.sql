@@ -1,5 +1,5 @@
 /*
-Record what a platform did with people it was told to take in.
+Record what a platform did with people it was told to take in: the page in audience_told.
 
 owner: engineering
 params:
@@ -8,8 +8,18 @@ params:
   campaign: text - the campaign
   as_of: timestamptz - decision clock
   request_id: bigint nullable - the request, where what became of it is said later
-  members: jsonb - customer_id, identifiers, contact_sha256 and refused (why not, or null) of each
+  first: text - the first person of the page
+  last: text - the last person of the page
 */
+with told as (
+    select
+        member ->> 0 as customer_id,
+        nullif(member -> 1, 'null') as identifiers,
+        member ->> 2 as contact_sha256,
+        member ->> 3 as refused
+    from audience_told
+)
+
 update campaign.audience_members
 set
     applied = told.refused is null,
@@ -18,11 +28,11 @@ set
     identifiers = case when told.refused is null then told.identifiers end,
     refused = told.refused,
     request_id = case when told.refused is null then cast(:request_id as bigint) end
-from jsonb_to_recordset(cast(:members as jsonb)) as told (
-    customer_id text, identifiers jsonb, contact_sha256 text, refused text
-)
+from told
 where
     audience_members.platform = cast(:platform as text)
     and audience_members.audience = cast(:audience as text)
     and audience_members.campaign = cast(:campaign as text)
+    -- one range of the index, whatever is known of how large the page is
+    and audience_members.customer_id between cast(:first as text) and cast(:last as text)
     and audience_members.customer_id = told.customer_id

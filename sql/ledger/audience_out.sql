@@ -1,6 +1,6 @@
 /*
-Record what a platform did with people it was told to let go. Whose coming in it has not answered yet stays pending, so
-that they are told to leave once more after that.
+Record what a platform did with people it was told to let go: the page in audience_told. Whose coming in it has not
+answered yet stays pending, so that they are told to leave once more after that.
 
 owner: engineering
 params:
@@ -9,13 +9,19 @@ params:
   campaign: text - the campaign
   as_of: timestamptz - decision clock
   request_id: bigint nullable - the request, where what became of it is said later
-  members: jsonb - customer_id and refused (why not, or null) of each
+  first: text - the first person of the page
+  last: text - the last person of the page
 */
-with told as (
+with page as (
+    select member ->> 0 as customer_id, member ->> 3 as refused
+    from audience_told
+),
+
+told as (
     select
-        told.customer_id,
-        told.refused,
-        told.refused is not null
+        page.customer_id,
+        page.refused,
+        page.refused is not null
         or exists (
             select from campaign.audience_members as members
             inner join campaign.audience_requests as requests on requests.request_id = members.request_id
@@ -23,11 +29,11 @@ with told as (
                 members.platform = cast(:platform as text)
                 and members.audience = cast(:audience as text)
                 and members.campaign = cast(:campaign as text)
-                and members.customer_id = told.customer_id
+                and members.customer_id = page.customer_id
                 and requests.state = 'waiting'
                 and requests.verb <> 'remove'
         ) as stays
-    from jsonb_to_recordset(cast(:members as jsonb)) as told (customer_id text, refused text)
+    from page
 )
 
 update campaign.audience_members
@@ -43,4 +49,6 @@ where
     audience_members.platform = cast(:platform as text)
     and audience_members.audience = cast(:audience as text)
     and audience_members.campaign = cast(:campaign as text)
+    -- one range of the index, whatever is known of how large the page is
+    and audience_members.customer_id between cast(:first as text) and cast(:last as text)
     and audience_members.customer_id = told.customer_id

@@ -28,6 +28,8 @@ where
     and members.audience = cast(:audience as text)
     and members.campaign = cast(:campaign as text)
     and members.customer_id > cast(:after as text)
+    -- said of both sides, so that whoever joins them begins where the page does
+    and customers.customer_id > cast(:after as text)
     and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
     and not (members.desired and not members.applied and members.refused is not null)
     and members.desired

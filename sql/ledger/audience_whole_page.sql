@@ -26,6 +26,8 @@ where
     members.platform = cast(:platform as text)
     and members.audience = cast(:audience as text)
     and members.customer_id > cast(:after as text)
+    -- said of both sides, so that whoever joins them begins where the page does
+    and customers.customer_id > cast(:after as text)
     and members.desired
 order by members.customer_id, members.desired_at desc
 limit cast(:page as int)

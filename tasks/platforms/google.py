@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +9,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from config.platforms import Google
 from tasks import http
 from tasks.platforms.base import UNKNOWN, Outcome, Person, Size, Taken
 from tasks.platforms.google_token import GoogleToken, scrubbed
-from tasks.platforms.identity import EMAIL, PHONE
+from tasks.platforms.identity import EMAIL, PHONE, misfits
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
 
 _NAME: Final = "google"
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _FIELDS: Final = {EMAIL: "emailAddress", PHONE: "phoneNumber"}
 _CONSENT: Final = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
 
@@ -170,7 +170,7 @@ class GooglePlatform:
         """Hand over a page without those who cannot be taken, in one request unless Google finds fault with someone."""
         if len(people) > self.page:
             raise ValueError(f"a page has {self.page} people at most, not {len(people)}")
-        refused = {place: why for place, person in enumerate(people) if (why := _refusal(person))}
+        refused = misfits(people, _FIELDS)
         waiting = deque([[place for place in range(len(people)) if place not in refused]])
         requests: list[str] = []
         problem = _Problem()
@@ -255,7 +255,7 @@ class GooglePlatform:
             self._client,
             path,
             method=method,
-            body=None if body is None else json.dumps(body, ensure_ascii=False).encode(),
+            body=None if body is None else orjson.dumps(body),
             headers=told,
             seconds=self._seconds,
         )
@@ -300,15 +300,6 @@ class _Problem:
         """The places of the people it names, among so many."""
         named = (_MEMBER.search(field) for _, field in self.blamed)
         return {place for found in named if found and (place := int(found[1])) < count}
-
-
-def _refusal(person: Person) -> str | None:
-    """Why a person is not told: an identifier that is not one of ours, or none at all."""
-    if not person:
-        return "no_identifier"
-    if all(kind in _FIELDS and _HASH.fullmatch(value) for kind, value in person.items()):
-        return None
-    return "invalid_identifier"
 
 
 def _user_data(person: Person) -> dict[str, Any]:

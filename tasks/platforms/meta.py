@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from config.platforms import Meta
 from tasks import http
 from tasks.platforms.base import TOO_SMALL, UNKNOWN, Outcome, Person, Size, Taken
-from tasks.platforms.identity import COUNTRY, EMAIL, FIRST_NAME, LAST_NAME, PHONE
+from tasks.platforms.identity import COUNTRY, EMAIL, FIRST_NAME, LAST_NAME, PHONE, misfits
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
 
 PROVIDER: Final = "meta"
 # Meta's names of what a person may be known by, in the order of every row.
 _KEYS: Final = {EMAIL: "EMAIL", PHONE: "PHONE", FIRST_NAME: "FN", LAST_NAME: "LN", COUNTRY: "COUNTRY"}
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 # Audiences in one answer: that leaves 1,300 bytes for each of what is read of an answer (tasks/http.py).
 _LISTED: Final = 50
 _OF_AUDIENCE: Final = (
@@ -170,8 +171,13 @@ class MetaPlatform:
     def _tell(self, method: str, audience: str, people: Sequence[Person]) -> Taken:
         if len(people) > self.page:
             raise ValueError(f"{PROVIDER}: {len(people)} people in one call, {self.page} at most")
-        refused = {place: why for place, person in enumerate(people) if (why := _refusal(person))}
-        rows = [[person.get(kind, "") for kind in _KEYS] for place, person in enumerate(people) if place not in refused]
+        refused = _refused(people)
+        rows = [
+            # one by one: a loop within the loop takes three times as long
+            [get(EMAIL, ""), get(PHONE, ""), get(FIRST_NAME, ""), get(LAST_NAME, ""), get(COUNTRY, "")]
+            for place, get in enumerate(person.get for person in people)
+            if place not in refused
+        ]
         if not rows:
             return Taken(refused=refused)
         # Unique in the account. Telling again is a session of its own, and JSON keeps 53 bits of a number everywhere.
@@ -213,7 +219,7 @@ class MetaPlatform:
             self._client,
             f"/{self._version}/{path}",
             method=method,
-            body=None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+            body=None if body is None else orjson.dumps(body),
             headers=None if body is None else {"Content-Type": "application/json"},
             seconds=self._seconds,
         )
@@ -222,11 +228,12 @@ class MetaPlatform:
         return answer
 
 
-def _refusal(person: Person) -> str | None:
-    """Why a person cannot be told, as a stable word; None when they can."""
-    if any(kind not in _KEYS or not _HASH.fullmatch(value) for kind, value in person.items()):
-        return "invalid_identifier"
-    return None if EMAIL in person or PHONE in person else "no_identifier"
+def _refused(people: Sequence[Person]) -> dict[int, str]:
+    """Who cannot be told, by their place, and why as a stable word: names alone find nobody."""
+    nobody = {
+        place: "no_identifier" for place, person in enumerate(people) if EMAIL not in person and PHONE not in person
+    }
+    return nobody | misfits(people, _KEYS)
 
 
 def _failure(answer: http.Answer, *, of_audience: bool) -> ProviderError:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from config.platforms import Tiktok
 from tasks import http
 from tasks.platforms.base import NOBODY, TOO_SMALL, UNKNOWN, Outcome, Person, Size, Taken
-from tasks.platforms.identity import EMAIL, PHONE
+from tasks.platforms.identity import EMAIL, PHONE, misfit
 from tasks.rules.errors import Busy, Misconfigured, ProviderError, Refused, Unanswered
 from tasks.store.workspace import Workspace
 
@@ -67,7 +67,6 @@ UNANSWERED: Final = frozenset({40050, 40200})  # the same request is known alrea
 
 # TikTok has no code of its own for an audience that would become too small, so its words tell; not those about files.
 _TOO_FEW: Final = re.compile(r"\baudience\b.*(less than 1,?000|too small)", re.IGNORECASE)
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 # What TikTok repeats of a request must not reach a log: addresses, numbers, tokens and hashes.
 _PRIVATE: Final = re.compile(r"\S*@\S*|\+?\d[\d ().-]{5,}\d|[A-Za-z0-9_-]{24,}")
 _LONGEST_WORDS: Final = 200
@@ -391,7 +390,7 @@ def _files(people: Iterable[Person], refused: dict[int, str], largest: int) -> I
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
             file = _File(held)
             for place, person in numbered:
-                if why := _why_not(person):
+                if why := misfit(person, COLUMNS):
                     refused[place] = why
                     continue
                 file.add(person)
@@ -400,15 +399,6 @@ def _files(people: Iterable[Person], refused: dict[int, str], largest: int) -> I
                     break
             if file.rows:
                 yield file
-
-
-def _why_not(person: Person) -> str | None:
-    """Why TikTok cannot take a person: an identifier of a kind or form that is not its own, or none at all."""
-    if not person:
-        return "no_identifier"
-    if all(kind in COLUMNS and _HASH.fullmatch(value) for kind, value in person.items()):
-        return None
-    return "invalid_identifier"
 
 
 def _number(told: Any) -> int | None:

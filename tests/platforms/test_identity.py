@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from tasks.platforms.identity import Contact, identifiers, normal_email, normal_name, normal_phone
+from tasks.platforms.identity import Contact, identifiers, misfits, normal_email, normal_name, normal_phone
 
 # What the platforms publish: platform, who, which identifier, its SHA-256.
 PUBLISHED = [
@@ -65,8 +65,8 @@ def test_only_google_takes_dots_and_suffixes_out_and_only_of_its_own_mail(platfo
 
 
 def test_google_keeps_the_plus_of_a_phone_number_and_the_others_do_not():
-    assert normal_phone("google", "+49 170 1234567") == "+491701234567"
-    assert normal_phone("meta", "+49 170 1234567") == "491701234567"
+    assert normal_phone("google", "+491701234567") == "+491701234567"
+    assert normal_phone("meta", "+491701234567") == "491701234567"
 
 
 def test_everything_a_platform_takes_is_given_and_nothing_else():
@@ -98,3 +98,32 @@ def test_an_accent_is_one_letter_however_it_was_typed():
 @pytest.mark.parametrize("platform", ["meta", "google", "tiktok"])
 def test_who_cannot_be_found_by_an_address_has_no_identifiers(platform, contact):
     assert identifiers(platform, contact) == {}
+
+
+@pytest.mark.parametrize("country", ["D", "DEU", "dé", "ßß", "1A", "D\n"])
+def test_what_is_no_country_of_two_letters_is_left_out(country):
+    assert set(identifiers("meta", Contact("a@example.com", country=country))) == {"email"}
+
+
+GOOD = {"email": "0" * 64, "phone": "f" * 64}
+
+
+@pytest.mark.parametrize(
+    ("person", "why"),
+    [
+        ({}, "no_identifier"),
+        ({"email": "0" * 63, "phone": "f" * 65}, "invalid_identifier"),  # as long as two hashes together
+        ({"email": "A" * 64}, "invalid_identifier"),
+        ({"email": "0" * 63 + "\n"}, "invalid_identifier"),
+        ({"email": "0" * 63 + "é"}, "invalid_identifier"),
+        ({"email": "0" * 63 + "\ud800"}, "invalid_identifier"),
+        ({"email": "٣" * 64}, "invalid_identifier"),  # digits of another script
+        ({"email": ""}, "invalid_identifier"),
+        ({"email": "ann@example.com"}, "invalid_identifier"),
+        (GOOD | {"shoe_size": "0" * 64}, "invalid_identifier"),
+    ],
+)
+def test_of_a_page_exactly_those_who_cannot_be_told_are_found(person, why):
+    assert misfits([GOOD, person, GOOD, person], ("email", "phone")) == {1: why, 3: why}
+    assert misfits([GOOD, {"phone": "a" * 64}], ("email", "phone")) == {}
+    assert misfits([], ("email", "phone")) == {}

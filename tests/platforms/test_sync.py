@@ -288,6 +288,49 @@ def test_a_page_whose_answer_was_lost_is_told_again(shop, is_taken):
     assert [call for call in platform.calls if call[0] == "add"] == [("add", 3), ("add", 2), ("add", 2)]
 
 
+def test_ids_of_any_kind_come_in_and_go_out(shop):
+    hostile = ["\\.", "\\N", 'a"b\\', "tab\there", "two\nlines\r", "ünï,{cöde}", "null", "' or 1=1 --"]
+    for number, customer in enumerate(hostile):
+        shop.lapses(customer, email_canonical=f"hostile{number}@example.com")
+        shop.consents(customer, "meta")
+    shop.run(campaign(platforms=[]))
+    platform = Elsewhere()
+
+    run(shop, platform)
+    told = {f"hostile{number}" for number in range(len(hostile))}
+    assert platform.audiences["lapsing_customers"] == hashed(*"12345", *told)
+    kept = shop.rows("select customer_id, identifiers, contact_sha256, applied_contact_sha256 as known"
+                     " from campaign.audience_members where applied")  # fmt: skip
+    assert {row["customer_id"] for row in kept} == {*"12345", *hostile}
+    assert {row["identifiers"]["email"] for row in kept} == platform.audiences["lapsing_customers"]
+    assert all(row["contact_sha256"] == row["known"] for row in kept)
+    for customer in hostile:
+        shop.consents(customer, "meta", "withdrawn", at="2026-06-09")
+    run(shop, platform, LATER)
+
+    assert platform.audiences["lapsing_customers"] == hashed(*"12345")
+    assert (seen(shop)["applied"], seen(shop)["to_remove"]) == (5, 0)
+
+
+def test_who_buys_while_their_page_is_read_ahead_leaves_with_the_next_sync(shop):
+    platform = Elsewhere()
+    add = platform.add
+
+    def first_page_takes_long(audience: str, people: Sequence[Person]) -> Taken:
+        platform.add = add
+        shop.buys("5", "2026-06-10")
+        dispatch(shop, platform, LATER + MINUTE)
+        return add(audience, people)
+
+    platform.add = first_page_takes_long
+    run(shop, platform, LATER)
+
+    dispatch(shop, platform, LATER + 2 * MINUTE)
+
+    assert platform.audiences["lapsing_customers"] == hashed(*"1234")
+    assert (seen(shop)["applied"], seen(shop)["to_remove"]) == (4, 0)
+
+
 @pytest.mark.parametrize("doubt", ["a lost answer", "taken by halves"])
 def test_where_a_platform_takes_all_at_once_a_doubt_ends_with_everybody_told_anew(shop, doubt):
     platform = Whole()
