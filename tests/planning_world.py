@@ -67,7 +67,7 @@ class Shop:
         return customer_id
 
     def buys(self, customer_id: str, *days: str, status: str = "paid") -> None:
-        """Purchases on these days (at 10:00 UTC), the purchase cycle kept in step."""
+        """Purchases on these days (at 10:00 UTC); purchase days are kept in step and the person noted, as by a load."""
         rows = [
             {
                 "order_id": f"o{self._next()}", "customer_id": customer_id, "status": status, "amount": 20,
@@ -79,6 +79,7 @@ class Shop:
         with self.work.database.transaction() as connection:
             insert(connection, "core.purchases", rows)
             self._refresh(connection, [customer_id])
+            connection.execute(self.work.queries["core/people_met"](ids=[customer_id]))
 
     def lapses(self, customer_id: str, **contact: Any) -> str:
         """A 60-day buyer who is late from LATE_FROM on."""
