@@ -71,8 +71,8 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     waiting = {name: run.work.database.repeated(partial(_desire, run, run.campaign))}
     _let_go(run, before, waiting, connect, told, page)
     _each(run, before, connect, told, _or_delete(_replace))
-    coming = {name: _pending(run, name)} if told.gone else waiting
-    _each(run, coming, connect, told, partial(_take_in, page=page))
+    # Who was settled or told anew meanwhile may be in by now, or no longer.
+    _each(run, {name: _pending(run, name)}, connect, told, partial(_take_in, page=page))
     _each(run, {name: _told_before(run, name)}, connect, told, _measure)
     return _finish(run, told)
 
@@ -294,10 +294,14 @@ def _tell(
             people = [member for member in members if member.identifiers and not member.is_shared]
             if people:
                 number = number or _external_id(run, platform, audience, verb, people)
-            taken = _call(run, platform, audience, verb, number, people) if people and number else Taken()
+            try:
+                taken = _call(run, platform, audience, verb, number, people) if people and number else Taken()
+            except Unanswered:
+                if verb == "add":  # they may be in: whoever is to leave before they are told again is told so
+                    _keep(run, campaign, audience, verb, _judged(members, people, Taken(), verb), len(people), None)
+                raise
             judged = _judged(members, people, taken, verb)
-            # Another run may be finding out at this moment who is to leave.
-            run.work.database.repeated(partial(_record, run, campaign, audience, verb, judged, len(people), taken))
+            _keep(run, campaign, audience, verb, judged, len(people), taken)
             _count(told, audience, verb, judged)
 
 
@@ -390,6 +394,20 @@ def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, v
     ]
 
 
+def _keep(
+    run: Run,
+    campaign: str,
+    audience: Pending,
+    verb: Verb,
+    members: Sequence[Member],
+    people: int,
+    taken: Taken | None,
+) -> None:
+    """Record a page; `taken` is None where its answer was lost."""
+    # Another run may be finding out at this moment who is to leave.
+    run.work.database.repeated(partial(_record, run, campaign, audience, verb, members, people, taken))
+
+
 def _record(
     run: Run,
     campaign: str,
@@ -397,10 +415,12 @@ def _record(
     verb: Verb,
     members: Sequence[Member],
     people: int,
-    taken: Taken,
+    taken: Taken | None,
     connection: sa.Connection,
 ) -> None:
     queries, number = run.work.queries, None
+    is_lost = taken is None
+    taken = taken or Taken()
     if people:
         number = store.request(
             queries,
@@ -411,10 +431,10 @@ def _record(
             run.as_of,
             people=people,
             external_id=taken.request,
-            state="waiting" if taken.request else "partial" if taken.is_partial else "done",
+            state="waiting" if taken.request or is_lost else "partial" if taken.is_partial else "done",
             words=taken.words,
         )
-    asked = number if taken.request else None
+    asked = number if taken.request or is_lost else None
     store.told(queries, connection, campaign, audience, verb, members, run.as_of, asked)
 
 
@@ -470,10 +490,12 @@ def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int
 
 
 def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
-    """Ask what became of requests that a platform only took."""
+    """Ask what became of requests that a platform only took; pages whose answer was lost are told again."""
     del campaign, told
     queries = run.work.queries
     with run.work.database.transaction() as connection:
+        for request_id in store.lost(queries, connection, audience):
+            _settled(queries, connection, request_id, run.as_of, Outcome("failed", words="the answer was lost"))
         waiting = store.waiting(queries, connection, audience, run.as_of - ASK_AFTER)
     for request in waiting:
         outcome = platform.ask(request.external_id)

@@ -357,6 +357,11 @@ def waiting(queries: Queries, connection: sa.Connection, audience: Pending, befo
     return [Request(row.request_id, row.external_id, row.verb, row.told_at) for row in rows]
 
 
+def lost(queries: Queries, connection: sa.Connection, audience: Pending) -> list[int]:
+    """Pages of people to come in whose answer was lost."""
+    return list(connection.execute(queries["ledger/audience_lost"](**_where(audience))).scalars())
+
+
 def settle(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, **outcome: Any) -> None:
     """Note what became of a request; who is in one that failed is told again."""
     connection.execute(queries["ledger/audience_settle"](request_id=request_id, as_of=as_of, **outcome))

@@ -288,6 +288,23 @@ def test_a_page_whose_answer_was_lost_is_told_again(shop, is_taken):
     assert [call for call in platform.calls if call[0] == "add"] == [("add", 3), ("add", 2), ("add", 2)]
 
 
+@pytest.mark.parametrize("by", [run, dispatch])
+def test_who_was_on_a_page_whose_answer_was_lost_and_buys_before_it_is_told_again_is_told_to_leave(shop, by):
+    platform = Elsewhere()
+    platform.fails = [None, Unanswered("no answer")]
+    platform.is_taken_all_the_same = True
+    with pytest.raises(Unanswered):
+        run(shop, platform)
+    shop.buys("4", "2026-06-10")
+
+    by(shop, platform, LATER)
+    assert platform.audiences["lapsing_customers"] == hashed(*"1235")
+
+    run(shop, platform, LATER + MINUTE)
+    assert platform.audiences["lapsing_customers"] == hashed(*"1235")
+    assert (seen(shop)["applied"], seen(shop)["to_remove"], seen(shop)["in_flight"]) == (4, 0, 0)
+
+
 def test_ids_of_any_kind_come_in_and_go_out(shop):
     hostile = ["\\.", "\\N", 'a"b\\', "tab\there", "two\nlines\r", "ünï,{cöde}", "null", "' or 1=1 --"]
     for number, customer in enumerate(hostile):
