@@ -102,6 +102,7 @@ def _let_go(
     """Everybody who is to leave is told first, whatever else there is to tell."""
     _each(run, before, connect, told, _end_deletion)
     _each(run, waiting, connect, told, _or_delete(partial(_tell, verb="remove", page=page)))
+    _each(run, before, connect, told, _or_delete(partial(_recall, page=page)))
     _each(run, before, connect, told, _or_delete(_settle))
 
 
@@ -294,14 +295,13 @@ def _tell(
             people = [member for member in members if member.identifiers and not member.is_shared]
             if people:
                 number = number or _external_id(run, platform, audience, verb, people)
-            try:
-                taken = _call(run, platform, audience, verb, number, people) if people and number else Taken()
-            except Unanswered:
-                if verb == "add":  # they may be in: whoever is to leave before they are told again is told so
-                    _keep(run, campaign, audience, verb, _judged(members, people, Taken(), verb), len(people), None)
-                raise
+            request = _begin(run, campaign, audience, len(people)) if people and verb == "add" else None
+            taken = _call(run, platform, audience, verb, number, people, request) if people and number else Taken()
             judged = _judged(members, people, taken, verb)
-            _keep(run, campaign, audience, verb, judged, len(people), taken)
+            # Another run may be finding out at this moment who is to leave.
+            run.work.database.repeated(
+                partial(_record, run, campaign, audience, verb, judged, len(people), taken, request)
+            )
             _count(told, audience, verb, judged)
 
 
@@ -364,13 +364,35 @@ def _external_id(run: Run, platform: Platform, audience: Pending, verb: Verb, fi
     return number
 
 
-def _call(run: Run, platform: Platform, audience: Pending, verb: Verb, number: str, people: Sequence[Member]) -> Taken:
+def _begin(run: Run, campaign: str, audience: Pending, people: int) -> int:
+    """Note that people are about to be told to come in, before they are: after a crash they may be in (`_recall`)."""
+    with run.work.database.transaction() as connection:
+        return store.request(
+            run.work.queries, connection, campaign, audience, "add", run.as_of, people=people, external_id=None,
+            state="waiting",
+        )  # fmt: skip
+
+
+def _call(
+    run: Run,
+    platform: Platform,
+    audience: Pending,
+    verb: Verb,
+    number: str,
+    people: Sequence[Member],
+    request: int | None,
+) -> Taken:
     """Tell a platform one page. A lost answer is told again; where only all of it at once is certain, that is noted."""
     call = platform.remove if verb == "remove" else platform.add
     try:
         taken = call(number, [member.identifiers or {} for member in people])
     except Unanswered:
         _doubt(run, audience)
+        raise
+    except ProviderError as no:
+        if request is not None:  # certainly nobody came in
+            with run.work.database.transaction() as connection:
+                _settled(run.work.queries, connection, request, run.as_of, Outcome("failed", words=str(no)))
         raise
     if taken.is_partial:
         _doubt(run, audience)
@@ -394,20 +416,6 @@ def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, v
     ]
 
 
-def _keep(
-    run: Run,
-    campaign: str,
-    audience: Pending,
-    verb: Verb,
-    members: Sequence[Member],
-    people: int,
-    taken: Taken | None,
-) -> None:
-    """Record a page; `taken` is None where its answer was lost."""
-    # Another run may be finding out at this moment who is to leave.
-    run.work.database.repeated(partial(_record, run, campaign, audience, verb, members, people, taken))
-
-
 def _record(
     run: Run,
     campaign: str,
@@ -415,26 +423,18 @@ def _record(
     verb: Verb,
     members: Sequence[Member],
     people: int,
-    taken: Taken | None,
+    taken: Taken,
+    request: int | None,
     connection: sa.Connection,
 ) -> None:
-    queries, number = run.work.queries, None
-    is_lost = taken is None
-    taken = taken or Taken()
-    if people:
-        number = store.request(
-            queries,
-            connection,
-            campaign,
-            audience,
-            verb,
-            run.as_of,
-            people=people,
-            external_id=taken.request,
-            state="waiting" if taken.request or is_lost else "partial" if taken.is_partial else "done",
-            words=taken.words,
-        )
-    asked = number if taken.request or is_lost else None
+    queries = run.work.queries
+    state = "waiting" if taken.request else "partial" if taken.is_partial else "done"
+    answer = {"external_id": taken.request, "state": state, "words": taken.words}
+    if request is not None:
+        store.answered(queries, connection, request, **answer)
+    elif people:
+        request = store.request(queries, connection, campaign, audience, verb, run.as_of, people=people, **answer)
+    asked = request if taken.request else None
     store.told(queries, connection, campaign, audience, verb, members, run.as_of, asked)
 
 
@@ -489,13 +489,39 @@ def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int
     return members
 
 
+def _recall(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told, *, page: int | None) -> None:
+    """Tell those to leave who are to be out and may be in: of a page without an answer, or during which we died.
+
+    Who still belongs in is told to come once more with everybody else.
+    """
+    del told
+    queries = run.work.queries
+    with run.work.database.transaction() as connection:
+        lost, known = store.lost(queries, connection, campaign, audience), store.known(queries, connection, audience)
+    if not lost:
+        return
+    size = min(page or platform.page, platform.page)
+    with closing(_pages(partial(_unsure_page, run, campaign, audience, size=size))) as pages:
+        for members in pages if known else ():
+            people = [member.identifiers for member in members if member.identifiers]
+            if people and known:
+                platform.remove(known.external_id, people)
+    with run.work.database.transaction() as connection:
+        for request_id in lost:
+            _settled(queries, connection, request_id, run.as_of, Outcome("failed", words="the answer was lost"))
+
+
+def _unsure_page(run: Run, campaign: str, audience: Pending, after: str, *, size: int) -> list[Member]:
+    with run.work.database.transaction() as connection:
+        members = store.unsure_page(run.work.queries, connection, campaign, audience, after, size)
+    return [_identified(audience.platform, member) for member in members]
+
+
 def _settle(run: Run, platform: Platform, campaign: str, audience: Pending, told: _Told) -> None:
-    """Ask what became of requests that a platform only took; pages whose answer was lost are told again."""
+    """Ask what became of requests that a platform only took."""
     del campaign, told
     queries = run.work.queries
     with run.work.database.transaction() as connection:
-        for request_id in store.lost(queries, connection, audience):
-            _settled(queries, connection, request_id, run.as_of, Outcome("failed", words="the answer was lost"))
         waiting = store.waiting(queries, connection, audience, run.as_of - ASK_AFTER)
     for request in waiting:
         outcome = platform.ask(request.external_id)

@@ -357,9 +357,23 @@ def waiting(queries: Queries, connection: sa.Connection, audience: Pending, befo
     return [Request(row.request_id, row.external_id, row.verb, row.told_at) for row in rows]
 
 
-def lost(queries: Queries, connection: sa.Connection, audience: Pending) -> list[int]:
-    """Pages of people to come in whose answer was lost."""
-    return list(connection.execute(queries["ledger/audience_lost"](**_where(audience))).scalars())
+def answered(queries: Queries, connection: sa.Connection, request_id: int, **answer: Any) -> None:
+    """Note what a platform answered to a page that was noted before it was told."""
+    connection.execute(queries["ledger/audience_answered"](request_id=request_id, **answer))
+
+
+def lost(queries: Queries, connection: sa.Connection, campaign: str, audience: Pending) -> list[int]:
+    """Pages of people to come in that have no answer: it was lost, or we died."""
+    asked = queries["ledger/audience_lost"](**_where(audience), campaign=campaign)
+    return list(connection.execute(asked).scalars())
+
+
+def unsure_page(
+    queries: Queries, connection: sa.Connection, campaign: str, audience: Pending, after: str, size: int
+) -> list[Member]:
+    """The next of those who are to be out and may be in by a page without an answer, behind the person `after`."""
+    asked = queries["ledger/audience_unsure_page"](**_where(audience), campaign=campaign, after=after, page=size)
+    return _with_contacts(connection.execute(asked))
 
 
 def settle(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, **outcome: Any) -> None:

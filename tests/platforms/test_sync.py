@@ -11,7 +11,7 @@ import pytest
 from tasks import sync
 from tasks.platforms import identity
 from tasks.platforms.base import Outcome, Person, Size, Taken
-from tasks.rules.errors import Busy, Misconfigured, ProviderError, Unanswered
+from tasks.rules.errors import Busy, Misconfigured, Unanswered
 from tasks.store import runs
 from tests.planning_world import DAY, NOON, Shop, campaign
 
@@ -31,7 +31,7 @@ class Elsewhere:
         self.is_slow = False
         self.outcome = Outcome("done")
         self.refuses: dict[str, str] = {}  # email -> why
-        self.fails: list[ProviderError | None] = []  # one per call that tells; None: it passes
+        self.fails: list[BaseException | None] = []  # one per call that tells; None: it passes
         self.is_taken_all_the_same = False
         self.partly: list[bool] = []
         self.says = Size(1000, 2000, 0.5, is_usable=True)
@@ -288,13 +288,19 @@ def test_a_page_whose_answer_was_lost_is_told_again(shop, is_taken):
     assert [call for call in platform.calls if call[0] == "add"] == [("add", 3), ("add", 2), ("add", 2)]
 
 
+class Dies(BaseException):
+    """The process ends: nothing after the call happens."""
+
+
 @pytest.mark.parametrize("by", [run, dispatch])
-def test_who_was_on_a_page_whose_answer_was_lost_and_buys_before_it_is_told_again_is_told_to_leave(shop, by):
+@pytest.mark.parametrize("ends", [Unanswered("no answer"), Dies()], ids=["unanswered", "dies"])
+def test_who_may_be_in_by_a_page_without_an_answer_and_buys_is_told_to_leave(shop, by, ends):
     platform = Elsewhere()
-    platform.fails = [None, Unanswered("no answer")]
+    platform.fails = [None, ends]
     platform.is_taken_all_the_same = True
-    with pytest.raises(Unanswered):
+    with pytest.raises(type(ends)):
         run(shop, platform)
+    assert platform.audiences["lapsing_customers"] == hashed(*"12345")
     shop.buys("4", "2026-06-10")
 
     by(shop, platform, LATER)
@@ -303,6 +309,37 @@ def test_who_was_on_a_page_whose_answer_was_lost_and_buys_before_it_is_told_agai
     run(shop, platform, LATER + MINUTE)
     assert platform.audiences["lapsing_customers"] == hashed(*"1235")
     assert (seen(shop)["applied"], seen(shop)["to_remove"], seen(shop)["in_flight"]) == (4, 0, 0)
+    calls = list(platform.calls)
+    run(shop, platform, LATER + 2 * MINUTE)
+    assert platform.calls == calls, "it is settled"
+
+
+def test_who_may_be_in_is_told_to_leave_until_the_platform_has_heard_it(shop):
+    platform = Elsewhere()
+    platform.fails = [None, Dies()]
+    platform.is_taken_all_the_same = True
+    with pytest.raises(Dies):
+        run(shop, platform)
+    shop.buys("4", "2026-06-10")
+    platform.fails, platform.is_taken_all_the_same = [Unanswered("no answer")], False
+    with pytest.raises(Unanswered):
+        dispatch(shop, platform, LATER)
+
+    dispatch(shop, platform, LATER + MINUTE)
+
+    assert platform.audiences["lapsing_customers"] == hashed(*"1235")
+
+
+def test_a_page_that_was_certainly_not_taken_recalls_nobody(shop):
+    platform = Elsewhere()
+    platform.fails = [None, Busy("elsewhere: not now")]
+    with pytest.raises(Busy):
+        run(shop, platform)
+    shop.buys("4", "2026-06-10")
+
+    dispatch(shop, platform, LATER)
+
+    assert [call for call in platform.calls if call[0] == "remove"] == []
 
 
 def test_ids_of_any_kind_come_in_and_go_out(shop):
