@@ -156,7 +156,7 @@ def _look(
     else:
         full_at = last.full_at
         looked = queries["ledger/audience_looked_at"](
-            **stay, customer_ids=changed, since_run=last.run_id, since=last.as_of
+            **stay, customer_ids=changed, since_run=last.run_id, since=last.since
         )
         connection.execute(looked)
     noted = queries["ledger/audience_look_note"](
@@ -177,8 +177,9 @@ def _rules(queries: Queries, connection: sa.Connection, campaign: Campaign, as_o
     bases = sorted({basis for use in campaign.platforms for basis in use.consent})
     law = queries["ledger/audience_rules"](as_of=as_of, purpose=campaign.purpose, bases=bases)
     decides = {"name", "purpose", "platforms", "audience_max_days", "goal", "stop_event"}
-    text = f"{campaign.model_dump_json(include=decides)} {connection.execute(law).scalar_one()}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    asked = [queries[f"eligibility/{name}"].sql for name in _names(campaign)]
+    text = [campaign.model_dump_json(include=decides), str(connection.execute(law).scalar_one()), *asked]
+    return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 
 def _answer(work: Workspace, connection: sa.Connection, campaign: Campaign, as_of: datetime) -> None:

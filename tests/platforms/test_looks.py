@@ -664,6 +664,17 @@ def test_whoever_left_after_the_moment_of_a_slow_run_leaves_again_though_it_take
     assert not world.look(rules(), START + 5 * MINUTE, may_add=False).wanted()
 
 
+def test_an_episode_that_a_run_closed_as_of_before_the_last_dispatch_is_over_for_the_next_one(world: World) -> None:
+    """The run was slow, died before its sync, and the campaign is paused."""
+    one_of_them(world)
+    world.look(rules(), START + 10 * MINUTE, may_add=False)
+    world.write("update campaign.enrolments set closed_at = :at, close_reason = 'left_segment'", at=START + MINUTE)
+
+    looked = world.look(rules(), START + 20 * MINUTE, may_add=False)
+
+    assert (looked.wanted(), looked.was_full) == (set(), False)
+
+
 def test_fifty_thousand_consents_at_once_are_not_noted_one_by_one(world: World) -> None:
     one_of_them(world)
     many = (
