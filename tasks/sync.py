@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
@@ -121,6 +121,8 @@ def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]
         campaign = work.campaign(name)
     except ConfigError:  # the folder has problems: who was to leave before leaves all the same
         return store.pending(work.queries, connection, name)
+    if choosing.standing(replace(run, campaign=campaign), connection).is_over:  # its next run may be weeks away
+        return store.abandon(work.queries, connection, name, run.as_of)
     return store.desire(work, connection, campaign, run.as_of, run.run_id, may_add=False)
 
 

@@ -1,5 +1,5 @@
 /*
-Everyone leaves the audiences of a campaign that is no more; should it come back, everybody is looked at.
+Everyone leaves the audiences of a campaign that is no more, or over; should it come back, everybody is looked at.
 
 owner: engineering
 params:

@@ -224,7 +224,7 @@ def campaigns(queries: Queries, connection: sa.Connection) -> list[str]:
 
 
 def abandon(queries: Queries, connection: sa.Connection, campaign: str, as_of: datetime) -> list[Pending]:
-    """Everyone leaves the audiences of a campaign that is no more."""
+    """Everyone leaves the audiences of a campaign that is no more, or over."""
     connection.execute(queries["ledger/audience_abandon"](campaign=campaign, as_of=as_of))
     return pending(queries, connection, campaign)
 

@@ -127,11 +127,28 @@ def test_a_buyer_leaves_with_the_next_dispatch_without_waiting_for_a_run(shop):
     assert members(shop) == hashed("2@example.com")
 
 
+def test_people_of_a_campaign_that_is_over_leave_with_the_next_dispatch(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop.run(shop.work.campaign("lapsing_customers"))
+    file = shop.work.settings.folder("campaigns") / "lapsing_customers" / "campaign.yaml"
+    file.write_text(file.read_text() + "\nperiod: {end: 2026-06-10}\n")
+
+    dispatch_removals(shop, NOON + HOUR)
+    assert members(shop) == hashed("1@example.com")
+    dispatch_removals(shop, NOON + 2 * DAY)
+
+    assert members(shop) == set()
+    (row,) = shop.rows("select desired, reason from campaign.audience_members")
+    assert (row["desired"], row["reason"]) == (False, "campaign_ended")
+
+
 def test_people_of_a_deleted_campaign_leave_their_audiences(shop):
     shop.lapses("1")
     shop.consents("1", "meta")
     shop.run(campaign())
-    shop._run("update campaign.audience_members set campaign = 'deleted'", [{}])
+    for table in ("members", "uses"):
+        shop._run(f"update campaign.audience_{table} set campaign = 'deleted'", [{}])
 
     dispatch_removals(shop, NOON + HOUR)
 
