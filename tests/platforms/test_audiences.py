@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.settings import Settings
+from config.settings import CHECKOUT, Settings
 from tasks import choose, sync
 from tasks.platforms import factory
 from tasks.platforms.base import Person, Platform, Taken
@@ -127,11 +129,13 @@ def test_a_buyer_leaves_with_the_next_dispatch_without_waiting_for_a_run(shop):
     assert members(shop) == hashed("2@example.com")
 
 
-def test_people_of_a_campaign_that_is_over_leave_with_the_next_dispatch(shop):
+def test_people_of_a_campaign_that_is_over_leave_with_the_next_dispatch(make_workspace, tmp_path):
+    config = Path(shutil.copytree(CHECKOUT / "config", tmp_path / "config"))
+    shop = Shop(make_workspace(mode="simulated", config=config))
     shop.lapses("1")
     shop.consents("1", "meta")
     shop.run(shop.work.campaign("lapsing_customers"))
-    file = shop.work.settings.folder("campaigns") / "lapsing_customers" / "campaign.yaml"
+    file = config / "campaigns" / "lapsing_customers" / "campaign.yaml"
     file.write_text(file.read_text() + "\nperiod: {end: 2026-06-10}\n")
 
     dispatch_removals(shop, NOON + HOUR)
