@@ -48,17 +48,13 @@ def dead_runs(after: timedelta = DEAD_AFTER) -> AutomationCore:
 
 
 def register(settings: Settings, port: int, *, schedules: bool) -> None:
-    """Register everything, again and again without harm; `schedules` False leaves them all switched off.
+    """Register everything, again and again without harm; `schedules` False registers them all switched off.
 
     The environment of this process must already name the server (flows.server.environment).
     """
     with get_client(sync_client=True) as client:
         make_pool(client)
-        deploy(settings, port)
-        for deployment in client.read_deployments():
-            for schedule in deployment.schedules:
-                if schedule.active != schedules:
-                    client.update_deployment_schedule(deployment.id, schedule.id, active=schedules)
+        deploy(settings, port, schedules=schedules)
         automation = dead_runs()
         if not client.read_automations_by_name(automation.name):
             client.create_automation(automation)

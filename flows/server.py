@@ -185,12 +185,15 @@ def start_dashboard(settings: Settings, port: int) -> Child:
     return Child.start("dashboard", serve.command(port), settings.home / "logs", environment(settings, 0))
 
 
-def deploy(settings: Settings, port: int) -> None:
-    """Register every deployment of prefect.yaml; raises ReengageError with what Prefect says when it cannot."""
+def deploy(settings: Settings, port: int, *, schedules: bool) -> None:
+    """Register every deployment of prefect.yaml; raises ReengageError with what Prefect says when it cannot.
+
+    Schedules are on or off from the beginning: one that is on for a moment may have made a run by then.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=CHECKOUT,
-        env={**os.environ, **environment(settings, port)},
+        env={**os.environ, **environment(settings, port), "REENGAGE_SCHEDULES": str(schedules).lower()},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

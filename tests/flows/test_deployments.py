@@ -52,6 +52,7 @@ def test_what_runs_by_the_clock_runs_one_at_a_time_in_utc_and_reengage_has_neith
             assert "concurrency_limit" not in deployment
         else:
             assert [schedule["timezone"] for schedule in deployment["schedules"]] == ["UTC"]
+            assert [schedule["active"] for schedule in deployment["schedules"]] == ["{{ $REENGAGE_SCHEDULES }}"]
             assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
 
 
@@ -82,8 +83,10 @@ def test_registering_twice_leaves_one_of_everything_and_no_schedule_on_where_tim
     with get_client(sync_client=True) as client:
         found = {deployment.name: deployment for deployment in client.read_deployments()}
         dead_runs = client.read_automations_by_name(deployments.dead_runs().name)
+        started_by_clock = [run.name for run in client.read_flow_runs() if run.auto_scheduled]
 
     assert registered
+    assert started_by_clock == []
     assert set(found) == {deployment["name"] for deployment in ON_PAPER}
     assert len(dead_runs) == 1
     assert dead_runs[0].trigger.within.total_seconds() == 90
@@ -115,6 +118,18 @@ def test_a_schedule_makes_runs(registered: PrefectServer):
 
     assert registered
     assert {run.expected_start_time.minute for run in made} == {7}
+
+
+def test_where_time_is_real_every_schedule_is_registered_on(registered: PrefectServer, played: Played):
+    settings, port = played.work.settings, registered.port
+    try:
+        server.deploy(settings, port, schedules=True)
+        with get_client(sync_client=True) as client:
+            found = [schedule.active for deployment in client.read_deployments() for schedule in deployment.schedules]
+    finally:
+        server.deploy(settings, port, schedules=False)
+
+    assert found == [True] * 6
 
 
 def test_no_page_of_the_server_asks_anything_of_the_outside(registered: PrefectServer):
