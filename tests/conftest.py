@@ -64,6 +64,24 @@ def _state_folder() -> Iterator[None]:
     shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shipped_configuration() -> Iterator[None]:
+    """What a user is given is not written by tests: each that writes has a folder of its own."""
+    before = _files_of(CHECKOUT / "config")
+    yield
+    changed = sorted(dict(before.items() ^ _files_of(CHECKOUT / "config").items()))
+    assert not changed, f"changed while the tests ran, by one of them or by hand: {changed}"
+
+
+def _files_of(folder: Path) -> dict[str, int]:
+    """Every file below a folder and when it was written, but for what Python keeps there."""
+    return {
+        str(path.relative_to(CHECKOUT)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
 @pytest.fixture
 def wide_console() -> Iterator[None]:
     """Tables that need not break their words, however narrow the terminal was when the console was made."""

@@ -30,8 +30,7 @@ where
     and members.customer_id > cast(:after as text)
     -- said of both sides, so that whoever joins them begins where the page does
     and customers.customer_id > cast(:after as text)
-    and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
-    and not (members.desired and not members.applied and members.refused is not null)
+    and members.is_pending
     and members.desired
     and not members.applied
 order by members.customer_id

@@ -32,7 +32,7 @@ where
     and members.audience = cast(:audience as text)
     and members.campaign = cast(:campaign as text)
     and members.customer_id > cast(:after as text)
-    and (members.desired <> members.applied or members.contact_sha256 is distinct from members.applied_contact_sha256)
+    and members.is_pending
     and members.applied
 order by members.customer_id
 limit cast(:page as int)

@@ -16,9 +16,6 @@ select
     count(*) filter (where applied) as removes,
     count(*) filter (where desired) as adds
 from campaign.audience_members
-where
-    campaign = cast(:campaign as text)
-    and (desired <> applied or contact_sha256 is distinct from applied_contact_sha256)
-    and not (desired and not applied and refused is not null)
+where campaign = cast(:campaign as text) and is_pending
 group by platform, audience
 order by platform, audience

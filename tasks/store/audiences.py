@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from config.campaign import Campaign
 from tasks.rules.keyed import pads
-from tasks.store import changes
+from tasks.store import changes, filling
 from tasks.store.planning import answer_into_eligible
 from tasks.store.queries import Queries
 from tasks.store.workspace import Workspace
@@ -118,13 +118,15 @@ def desire(
     connection.execute(queries["ledger/plan_ids"]())
     connection.execute(sa.text("analyze people_ids"))
     _answer(work, connection, campaign, as_of)
+    new = 0
     for platform, audience in found:
         where = {"platform": platform, "audience": audience, "campaign": campaign.name}
         is_named = audience == audience_name(campaign, platform) and platform in _names(campaign)
         connection.execute(queries["ledger/audience_leave"](**where, as_of=as_of, is_named=is_named))
         if may_add and is_named:
             connection.execute(queries["ledger/audience_used"](**where))
-            connection.execute(queries["ledger/audience_join"](**where, as_of=as_of))
+            new += connection.execute(queries["ledger/audience_join"](**where, as_of=as_of)).scalar_one()
+    filling.grown(connection, queries, "campaign.audience_members", new)
     return pending(queries, connection, campaign.name)
 
 

@@ -32,17 +32,17 @@ def emptied(connection: sa.Connection, queries: Queries, relation: str) -> Itera
     sampled(connection, f"core.{relation}")
 
 
-def grown(connection: sa.Connection, queries: Queries, relation: str, rows: int) -> None:
-    """Tell the planner about a table of `core` that just got so many rows, where it counts on less than half of them.
+def grown(connection: sa.Connection, queries: Queries, table: str, rows: int) -> None:
+    """Tell the planner about a table that just got so many rows, where it counts on less than half of them.
 
     What reads it next may come before autovacuum does, and would take it for empty.
     """
-    if rows >= _FEW_ROWS and rows > 2 * connection.execute(queries["core/table_rows"](relation=relation)).scalar_one():
-        sampled(connection, f"core.{relation}")
+    if rows >= _FEW_ROWS and rows > 2 * connection.execute(queries["core/table_rows"](relation=table)).scalar_one():
+        sampled(connection, table)
 
 
 def sampled(connection: sa.Connection, table: str) -> None:
-    """Tell the planner about a table nobody has analysed yet, from a small sample."""
+    """Tell the planner about a table nobody has analysed yet, from a small sample; whoever is at it does the same."""
     connection.execute(sa.text(f"set local default_statistics_target = {_SMALL_SAMPLE}"))
-    connection.execute(sa.text(f"analyze {table}"))
+    connection.execute(sa.text(f"analyze (skip_locked) {table}"))
     connection.execute(sa.text("set local default_statistics_target to default"))

@@ -52,7 +52,7 @@ def merge_lines(connection: sa.Connection, queries: Queries, load: Load, key: st
         _merge_events(connection, queries, load, known=known)
     else:
         connection.execute(queries[f"core/merge_{load.entity}"](load_id=load.load_id))
-    filling.grown(connection, queries, load.entity, load.lines_in)
+    filling.grown(connection, queries, f"core.{load.entity}", load.lines_in)
     connection.execute(sa.text("set local random_page_cost to default; set local work_mem to default"))
     if load.entity == "conversations":
         writers.of_lines(connection, queries, load)
