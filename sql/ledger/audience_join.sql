@@ -1,7 +1,8 @@
 /*
 Mark who of the people belongs into an audience now; a changed contact makes a new member of the same person.
 
-Reads the temporary tables audience_people and eligible.
+Reads the temporary tables audience_people and eligible. A campaign's runs take turns, and only they put people in: an
+insert that looks out for others' rows takes half as long again.
 
 owner: engineering
 grain: one row
@@ -13,31 +14,52 @@ params:
 returns:
   people: bigint - how many are new or changed
 */
-with joined as (
-    insert into campaign.audience_members as known (
-        platform, audience, campaign, customer_id, desired, desired_at, contact_sha256
-    )
-    select
-        cast(:platform as text), cast(:audience as text), cast(:campaign as text), audience_people.person_id, true,
-        cast(:as_of as timestamptz), audience_people.contact_sha256
+with belonging as materialized (
+    select audience_people.person_id, audience_people.contact_sha256
     from audience_people
     inner join eligible
         on eligible.person_id = audience_people.person_id
         and eligible.channel = cast(:platform as text)
     where eligible.viable
-    order by audience_people.person_id
-    on conflict (platform, audience, customer_id, campaign) do update
+),
+
+changed as (
+    update campaign.audience_members as members
     set
         desired = true,
         reason = null,
-        desired_at = excluded.desired_at,
-        contact_sha256 = excluded.contact_sha256,
+        desired_at = cast(:as_of as timestamptz),
+        contact_sha256 = belonging.contact_sha256,
         refused = null
+    from belonging
     where
-        not known.desired
-        or known.contact_sha256 is distinct from excluded.contact_sha256
+        members.platform = cast(:platform as text)
+        and members.audience = cast(:audience as text)
+        and members.campaign = cast(:campaign as text)
+        and members.customer_id = belonging.person_id
+        and (not members.desired or members.contact_sha256 is distinct from belonging.contact_sha256)
+    returning members.customer_id
+),
+
+joined as (
+    insert into campaign.audience_members (
+        platform, audience, campaign, customer_id, desired, desired_at, contact_sha256
+    )
+    select
+        cast(:platform as text), cast(:audience as text), cast(:campaign as text), belonging.person_id, true,
+        cast(:as_of as timestamptz), belonging.contact_sha256
+    from belonging
+    where
+        not exists (
+            select from campaign.audience_members as known
+            where
+                known.platform = cast(:platform as text)
+                and known.audience = cast(:audience as text)
+                and known.campaign = cast(:campaign as text)
+                and known.customer_id = belonging.person_id
+        )
+    order by belonging.person_id
     returning customer_id
 )
 
-select count(*) as people
-from joined
+select (select count(*) from changed) + (select count(*) from joined) as people
