@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import audiences, days, idle, leads, loading, planning, sending
 from bench.place import Place, open_place, settle
-from bench.report import Figure, machine, write
+from bench.report import Figure, Section, machine, write
 from config.settings import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bench.md"
@@ -25,6 +26,7 @@ SECTIONS = {
     "idle": "A run with nothing due",
     "audiences": "Ad audiences",
 }
+ON_THEIR_OWN = {"send", "leads", "idle", "audiences"}  # the others share their histories
 
 TOLD = {
     "load": "A CSV file of purchases, from the file to purchase days (landing, SQL gate, quarantine, merge, purchase "
@@ -66,7 +68,7 @@ def main() -> int:
     words.add_argument("--conversations", type=int, default=1_000_000, help="conversations of ten messages each")
     words.add_argument("--people", type=int, default=1_000_000, help="people of an audience")
     words.add_argument("--times", type=int, default=10, help="how many times longer the long history is")
-    words.add_argument("--write", action="store_true", help="write docs/bench.md")
+    words.add_argument("--write", action="store_true", help="write what was found into docs/bench.md")
     given = words.parse_args()
     wanted = given.only or list(SECTIONS)
 
@@ -74,20 +76,20 @@ def main() -> int:
     with open_place(Path(pg_bin) if pg_bin else None) as place:
         about = machine(place.server.version)
         _say(about)
-        found, told = _run(place, wanted, given.purchases, given.times, given.conversations, given.people)
-    missed = [figure for figures in found.values() for figure in figures if figure.missed]
+        found = _run(place, about, wanted, given.purchases, given.times, given.conversations, given.people)
+    missed = [figure for section in found for figure in section.figures if figure.missed]
     if given.write:
-        write(PAGE, [about, *told], [(SECTIONS[name], TOLD[name], found[name]) for name in found])
+        write(PAGE, list(SECTIONS.values()), found, datetime.now(UTC))
         _say(f"written to {PAGE.relative_to(CHECKOUT)}")
     _say(f"{len(missed)} target(s) missed" if missed else "every target met")
     return 1 if missed else 0
 
 
 def _run(
-    place: Place, wanted: list[str], purchases: int, times: int, conversations: int, people: int
-) -> tuple[dict[str, list[Figure]], list[str]]:
-    found: dict[str, list[Figure]] = {}
-    told: list[str] = []
+    place: Place, about: str, wanted: list[str], purchases: int, times: int, conversations: int, people: int
+) -> list[Section]:
+    found: list[Section] = []
+    told: list[str] = []  # of the histories that the benches since stand on
 
     def tell(sentence: str) -> None:
         told.append(sentence)
@@ -96,8 +98,11 @@ def _run(
     def note(name: str, bench: Callable[[], list[Figure]]) -> None:
         began = time.perf_counter()
         _say(f"\n{SECTIONS[name]}")
-        found[name] = bench()
-        for figure in found[name]:
+        figures = bench()
+        found.append(Section(SECTIONS[name], TOLD[name], [about, *told], figures))
+        if name in ON_THEIR_OWN:
+            told.clear()
+        for figure in figures:
             _say(f"  {figure.line()}")
         _say(f"  ({time.perf_counter() - began:.0f} s)")
 
@@ -109,8 +114,8 @@ def _run(
         note("idle", lambda: idle.idle(place))
     if "audiences" in wanted:
         note("audiences", lambda: audiences.audiences(place, people, tell))
-    if set(wanted) <= {"send", "leads", "idle", "audiences"}:
-        return found, told
+    if set(wanted) <= ON_THEIR_OWN:
+        return found
     short = days.build(place, purchases, tell)
     if "load" in wanted:
         path = place.folder / "purchases.csv"
@@ -128,7 +133,7 @@ def _run(
     if "plan" in wanted:
         note("plan", lambda: planning.planning(short))
     place.drop(short.work)
-    return found, told
+    return found
 
 
 def _say(sentence: str) -> None:

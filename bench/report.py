@@ -6,8 +6,17 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+
+HEADING = "## "
+PREFACE = """\
+# The last run of each bench
+
+Read ratios, not seconds: both sides of each were taken in turn, in one run, and the value is the median. `make bench`
+exits 1 when a target is missed; `python -m bench --write` writes this page, `python -m bench --write leads` a part of
+it. Machines differ by half, so figures of different runs are not compared.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,21 +67,34 @@ def machine(server_version: str) -> str:
     )
 
 
-def write(path: Path, about: Sequence[str], sections: Sequence[tuple[str, str, Sequence[Figure]]]) -> None:
-    """The page with the last run: each section is a title, what was done, and its figures."""
-    lines = [
-        "# The last run of `make bench`",
-        "",
-        f"Run {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Read ratios, not seconds: both sides of each were taken in turn,",
-        "in this one run, and the value is the median. `make bench` exits 1 when a target is missed;",
-        "`python -m bench --write` writes this page.",
-        "",
-        *(f"- {sentence}" for sentence in about),
-    ]
-    for title, told, figures in sections:
-        lines += ["", f"## {title}", "", told, "", "| | value | target | |", "|---|---|---|---|"]
-        for figure in figures:
+@dataclass(frozen=True)
+class Section:
+    """What one bench found: a title, what was done, what it was done on, and the figures."""
+
+    title: str
+    told: str
+    about: Sequence[str]
+    figures: Sequence[Figure]
+
+    def page(self, at: datetime) -> str:
+        """Its part of the page."""
+        lines = [
+            f"{HEADING}{self.title}", "", self.told, "", f"- Run {at:%Y-%m-%d %H:%M} UTC",
+            *(f"- {sentence}" for sentence in self.about), "", "| | value | target | |", "|---|---|---|---|",
+        ]  # fmt: skip
+        for figure in self.figures:
             verdict = " ".join(word for word in (figure.verdict, figure.note) if word)
             lines.append(f"| {figure.what} | {figure.value:,.2f} {figure.unit} | {figure.shown_target} | {verdict} |")
+        return "\n".join(lines) + "\n"
+
+
+def write(path: Path, order: Sequence[str], sections: Sequence[Section], at: datetime) -> None:
+    """The page with the last run of each bench: those that did not run now keep what they found before.
+
+    `order` are the titles of all sections.
+    """
+    before = path.read_text("utf-8").split(f"\n{HEADING}")[1:] if path.exists() else []
+    parts = {part.split("\n", 1)[0]: f"{HEADING}{part.rstrip()}\n" for part in before}
+    parts |= {section.title: section.page(at) for section in sections}
     path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    path.write_text("\n".join([PREFACE, *(parts[title] for title in order if title in parts)]), "utf-8")
