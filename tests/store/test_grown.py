@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import sqlalchemy as sa
 
@@ -29,14 +31,17 @@ def _add(connection: sa.Connection, first: int, last: int) -> None:
     ("known", "new", "is_counted"),
     [(0, 999, False), (0, 1000, True), (2000, 3000, False), (2000, 4001, True)],
 )
-def test_a_table_is_counted_again_once_most_of_it_is_new(workspace: Workspace, known: int, new: int, is_counted: bool):
-    with workspace.database.transaction() as connection:
+def test_a_table_is_counted_again_once_most_of_it_is_new(
+    make_workspace: Callable[..., Workspace], known: int, new: int, is_counted: bool
+):
+    work = make_workspace()
+    with work.database.transaction() as connection:
         _add(connection, 1, known)
         connection.execute(sa.text("analyze core.events"))
         before = _told(connection)
         _add(connection, known + 1, known + new)
 
-        filling.grown(connection, workspace.queries, "core.events", new)
+        filling.grown(connection, work.queries, "core.events", new)
 
         assert before == known
         assert _told(connection) == (known + new if is_counted else known)
