@@ -164,6 +164,7 @@ def test_a_least_difference_stands_in_for_a_smaller_one():
 
     assert seen > 1_000_000
     assert 5_000 < least < 9_000
+    assert people_needed(100, 1_000, 81, 1_000, least=0.02) < people_needed(100, 1_000, 81, 1_000)
     assert people_needed(100, 1_000, 60, 1_000, least=0.02) == people_needed(100, 1_000, 60, 1_000)
     assert people_needed(1_000, 1_000, 1_000, 1_000, least=0.1) == 0
     assert people_needed(5, 5, 5, 5, least=0.1) > 0
