@@ -26,12 +26,12 @@ from dashboards.components import (
     stamp,
     table,
 )
+from dashboards.lift import lift
 from dashboards.reading import Read, explained, snapshot
-from tasks.rules.statistics import Interval, Moments, Paired, cuped, newcombe, welch, wilson
+from tasks.rules.statistics import wilson
 
 DEFAULT_HOURS = 24
 COLOURS = {"reached": TEAL, "to_come": LEAF, "in_doubt": RED, "not_reached": AMBER, "holdout": GREY}
-ARMS = {"treated": "Treated", "holdout": "Held out"}
 
 
 def page() -> None:
@@ -64,7 +64,7 @@ def page() -> None:
             _standing(people)
             _attributed(read, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
-            _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
+            lift(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
         _reports(read, name)
         _open(read, name, measured)
         audiences(
@@ -291,164 +291,6 @@ def _by_day(days: pd.DataFrame, hours: int) -> None:
         st.caption(f"Paler days: some of their messages are less than {words.hours(hours)} old, so more may follow.")
 
 
-# -------------------------------------------------------------------------- did it make a difference (incremental)
-
-
-def _difference(
-    read: Read, name: str, campaign: Campaign | None, hours: int, measured: pd.Series, *, is_anyone_reached: bool
-) -> None:
-    st.subheader("Did it make a difference?")
-    arms = read("arms", campaign=name, hours=hours)
-    version = _version(arms)
-    arms = arms[arms["experiment_version"] == version].set_index("arm")
-    if "holdout" not in arms.index or "treated" not in arms.index:
-        st.info(
-            "No data: nobody is held out in this campaign, so nothing says what would have happened without it. "
-            "`holdout: 0.1` in campaign.yaml holds back one person in ten."
-        )
-        return
-    st.caption(
-        f"Treated and held out alike, counted from enrolment for {words.hours(hours)}, by the group a person was "
-        f"assigned to, reached or not. A person counts when the window has passed for everyone enrolled that day."
-    )
-    maturing = int(arms["enrolled"].sum() - arms["people"].sum())
-    if arms["people"].min() < 1:
-        st.info(
-            f"No data yet: {words.count(maturing)} people are still within {words.hours(hours)} of their enrolment, "
-            "and one of the groups has nobody to compare. Choose a shorter window, or come back later."
-        )
-        return
-    treated, held = arms.loc["treated"], arms.loc["holdout"]
-    effect = newcombe(
-        int(treated["conversions"]), int(treated["people"]), int(held["conversions"]), int(held["people"])
-    )
-    if is_anyone_reached:
-        _verdict(effect, campaign)
-    else:
-        st.info("Nobody of the treated has been reached yet, so whatever differs below is chance.")
-    revenue = read("arms_revenue", campaign=name, hours=hours)
-    revenue = revenue[revenue["experiment_version"] == version]
-    table(
-        ["Group", "People", "Still maturing", _goal_title(campaign), "Rate (95 % interval)"],
-        [
-            [
-                ARMS[arm], words.count(row["people"]), words.count(row["enrolled"] - row["people"]),
-                words.count(row["conversions"]), _rate(row["conversions"], row["people"]),
-            ]
-            for arm, row in (("treated", treated), ("holdout", held))
-        ],
-    )  # fmt: skip
-    _revenue(revenue, treated, held, _main_currency(campaign))
-    if maturing:
-        until = words.moment(measured["as_of"], measured["business_zone"])
-        st.caption(f"{words.count(maturing)} people are still maturing as of {until} and are not counted yet.")
-    by_hour = read("arms_by_hour", campaign=name, hours=hours)
-    _curve(by_hour[by_hour["experiment_version"] == version], treated, held, hours, campaign)
-
-
-def _version(arms: pd.DataFrame) -> str:
-    """The experiment version to show; results are never pooled over versions (I14)."""
-    versions = list(dict.fromkeys(arms["experiment_version"]))
-    if len(versions) == 1:
-        return versions[0]
-    since = dict(zip(arms["experiment_version"], arms["first_enrolled_on"], strict=True))
-    if "version" not in st.session_state and st.query_params.get("version") in versions:
-        st.session_state["version"] = st.query_params["version"]
-    chosen = st.selectbox(
-        "Experiment version", versions, format_func=lambda version: f"since {since[version]:%-d %B %Y}", key="version",
-        help="A new one begins when the holdout, the variants or the salt change; versions are never added up.",
-    )  # fmt: skip
-    st.query_params["version"] = chosen
-    return chosen
-
-
-def _verdict(effect: Interval, campaign: Campaign | None) -> None:
-    span = f"{words.points(effect.low)} to {words.points(effect.high)} percentage points"
-    verb = "bought" if _goal_is_purchase(campaign) else "reached the goal"
-    if effect.low > 0:
-        st.success(
-            f"Yes: more of the treated people {verb}, by {words.points(effect.estimate)} percentage points ({span})."
-        )
-    elif effect.high < 0:
-        st.error(f"It did harm: fewer of the treated people {verb}, by {words.points(effect.estimate)} ({span}).")
-    else:
-        st.info(
-            f"It cannot be told yet: {words.points(effect.estimate)} percentage points so far, and anything from "
-            f"{span} would fit what was seen."
-        )
-
-
-def _revenue(revenue: pd.DataFrame, treated: pd.Series, held: pd.Series, main: str | None) -> None:
-    rows = []
-    for currency in sorted(set(revenue["currency"]), key=lambda currency: (currency != main, currency)):
-        part = revenue[revenue["currency"] == currency].set_index("arm")
-        sides = [_paired(part, arm, row) for arm, row in (("treated", treated), ("holdout", held))]
-        if min(side.after.n for side in sides) < 2:
-            continue
-        plain, adjusted = welch(sides[0].after, sides[1].after), cuped(*sides)
-        rows.append(
-            [
-                currency,
-                words.money(sides[0].after.mean, currency),
-                words.money(sides[1].after.mean, currency),
-                _money_interval(plain, currency),
-                _money_interval(adjusted, currency),
-            ]
-        )
-    if rows:
-        table(
-            [
-                "Revenue per person", "Treated", "Held out", "Difference (95 % interval)",
-                "Allowing for earlier spending",
-            ],
-            rows,
-        )  # fmt: skip
-
-
-def _paired(part: pd.DataFrame, arm: str, people: pd.Series) -> Paired:
-    """One arm's sums; people without a purchase in the currency count with zero."""
-    sums = part.loc[arm] if arm in part.index else dict.fromkeys(("revenue", "revenue_squares", "revenue_by_pre"), 0)
-    n = int(people["people"])
-    return Paired(
-        Moments(n, float(sums["revenue"]), float(sums["revenue_squares"])),
-        Moments(n, float(people["pre_revenue"]), float(people["pre_revenue_squares"])),
-        float(sums["revenue_by_pre"]),
-    )
-
-
-def _curve(by_hour: pd.DataFrame, treated: pd.Series, held: pd.Series, hours: int, campaign: Campaign | None) -> None:
-    if by_hour.empty:
-        return
-    points = []
-    for arm, row in (("treated", treated), ("holdout", held)):
-        mine = by_hour[by_hour["arm"] == arm].set_index("hour")["conversions"]
-        total = 0.0
-        points.append({"hour": 0, "group": ARMS[arm], "share": 0.0})
-        for hour in sorted(mine.index):
-            total += float(mine[hour])
-            points.append({"hour": int(hour) + 1, "group": ARMS[arm], "share": total / float(row["people"])})
-        points.append({"hour": hours, "group": ARMS[arm], "share": total / float(row["people"])})
-    title = f"{_goal_title(campaign)}, share of the group by hours since enrolment"
-    chart = (
-        alt.Chart(pd.DataFrame(points), title=alt.Title(title, anchor="start", fontSize=13, fontWeight="normal"))
-        .mark_line(interpolate="step-after", strokeWidth=2.5)
-        .encode(
-            x=alt.X("hour:Q", title=None, scale=alt.Scale(domain=[0, hours]), axis=alt.Axis(grid=False, format=",d")),
-            y=alt.Y("share:Q", title=None, axis=alt.Axis(format=".1%", tickCount=5)),
-            color=alt.Color(
-                "group:N", scale=alt.Scale(domain=list(ARMS.values()), range=[TEAL, AMBER]),
-                legend=alt.Legend(orient="top-left", title=None),
-            ),
-            tooltip=[
-                alt.Tooltip("group:N", title="Group"), alt.Tooltip("hour:Q", title="Hours", format=",d"),
-                alt.Tooltip("share:Q", title="Share", format=".2%"),
-            ],
-        )
-        .properties(height=230)
-    )  # fmt: skip
-    st.altair_chart(chart, width="stretch")
-
-
 # --------------------------------------------------------------------------------------- live figures
 
 
@@ -596,11 +438,6 @@ def _checks(row: Any) -> str:
 def _rate(successes: float, n: float) -> str:
     found = wilson(int(successes), int(n))
     return f"{words.percent(found.estimate)} ({words.percent(found.low)} to {words.percent(found.high)})"
-
-
-def _money_interval(found: Interval, currency: str) -> str:
-    low, high = words.signed_money(found.low, currency), words.signed_money(found.high, currency)
-    return f"{words.signed_money(found.estimate, currency)} ({low} to {high})"
 
 
 def _goal_is_purchase(campaign: Campaign | None) -> bool:

@@ -12,6 +12,7 @@ returns:
   experiment_version: text - the experiment version
   arm: text - treated or holdout, as assigned
   first_enrolled_on: date - first enrolment day of the version
+  holdout: double precision nullable - planned share of people held out; null: never noted
   enrolled: numeric - people enrolled
   people: numeric - of them, people whose window has passed
   conversions: numeric - of those, people with the goal within the window
@@ -45,6 +46,7 @@ select
     cells.experiment_version,
     cells.arm,
     min(min(cells.enrolled_on)) over (partition by cells.experiment_version) as first_enrolled_on,
+    planned.holdout,
     sum(cells.people) as enrolled,
     coalesce(sum(cells.people) filter (where cells.is_past), 0) as people,
     coalesce(sum(goals.conversions) filter (where cells.is_past), 0) as conversions,
@@ -56,5 +58,8 @@ left join goals
         and goals.arm = cells.arm
         and goals.variant = cells.variant
         and goals.enrolled_on = cells.enrolled_on
-group by cells.experiment_version, cells.arm
+left join evaluation.experiments as planned
+    on planned.campaign = :campaign
+        and planned.experiment_version = cells.experiment_version
+group by cells.experiment_version, cells.arm, planned.holdout
 order by first_enrolled_on desc, cells.experiment_version, cells.arm desc

@@ -270,6 +270,10 @@ def _close(run: Run, connection: sa.Connection, now: Standing, *, full_pass: boo
 
 def _enrol(run: Run, connection: sa.Connection, fingerprint: str, arms_of: Campaign) -> list[sa.Row[Any]]:
     campaign, salt = _campaign(run), run.work.settings.salt.get_secret_value()
+    version = assignment.version(arms_of, salt)
+    connection.execute(
+        run.work.queries["ledger/choose_experiment"](campaign=campaign.name, version=version, holdout=campaign.holdout)
+    )
     rows = connection.execute(
         run.work.queries["ledger/enrol"](
             campaign=campaign.name,
@@ -280,7 +284,7 @@ def _enrol(run: Run, connection: sa.Connection, fingerprint: str, arms_of: Campa
             variant_experiment=assignment.variant_experiment(arms_of.name),
             holdout=campaign.holdout,
             variants=assignment.variant_bounds(campaign),
-            version=assignment.version(arms_of, salt),
+            version=version,
             arms_of=arms_of.name,
             segment_sha256=fingerprint,
             config_sha256=run.config_sha256,

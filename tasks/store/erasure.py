@@ -117,6 +117,7 @@ TABLES: Final[dict[str, Holder]] = {
     "campaign.campaigns": Holder("nobody", harmless="campaign state reason"),
     "campaign.runs": Holder("nobody", harmless="flow campaign state segment_sha256 config_sha256 counts"),
     "campaign.holds": Holder("nobody", harmless="campaign reason"),
+    "campaign.experiments": Holder("nobody", harmless="campaign experiment_version"),
     "campaign.zones": Holder("nobody", harmless="name"),
     "campaign.rates": Holder("nobody", harmless="provider"),
     "campaign.rests": Holder("nobody", harmless="provider reason"),
@@ -206,8 +207,9 @@ TABLES: Final[dict[str, Holder]] = {
 # Columns of the aggregates in `evaluation`: none is about one person.
 AGGREGATED: Final = frozenset(
     {
-        "arm", "business_zone", "campaign", "category", "channel", "country", "currency", "experiment_version", "grain",
-        "language", "milestone", "reason", "standing", "state", "step", "value", "variant",
+        "arm", "business_zone", "campaign", "category", "channel", "conversions", "country", "currency",
+        "experiment_version", "grain", "language", "milestone", "reason", "standing", "state", "step", "value",
+        "variant",
     }
 )  # fmt: skip
 

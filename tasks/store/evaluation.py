@@ -26,8 +26,8 @@ _TABLES: Final = (
     "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
     "reached_people", "converted_people",
     "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
-    "people", "sends", "reports", "leads", "retargeted_leads", "retargets_by_hour", "send_costs", "qualified_leads",
-    "data_as_of",
+    "past_arms", "people", "sends", "reports", "leads", "retargeted_leads", "retargets_by_hour", "send_costs",
+    "qualified_leads", "data_as_of",
 )  # fmt: skip
 
 

@@ -108,6 +108,19 @@ def test_the_arm_is_kept_in_the_next_episode_and_drawn_anew_in_a_new_version(sho
     assert rows[1]["experiment_version"] == first["experiment_version"] != rows[2]["experiment_version"]
 
 
+def test_the_share_to_be_held_out_is_noted_once_for_each_version(shop):
+    shop.lapses("1")
+    shop.run(campaign(holdout=0.5))
+    shop.run(campaign(holdout=0.5), NOON + DAY)
+    shop.buys("1", "2026-06-10")
+    shop.run(campaign(holdout=0.6), NOON + 120 * DAY)
+
+    noted = shop.rows("select experiment_version, holdout from campaign.experiments order by holdout")
+    versions = shop.rows("select experiment_version from campaign.enrolments order by enrolment_id")
+    assert [row["holdout"] for row in noted] == [0.5, 0.6]
+    assert [row["experiment_version"] for row in noted] == [row["experiment_version"] for row in versions]
+
+
 def test_a_merged_person_is_not_enrolled_again_and_the_earlier_episode_stands(shop):
     shop.lapses("1")
     shop.consents("1", "email")
