@@ -17,7 +17,7 @@ from flows.__main__ import app
 from tasks.store.engine import Database
 
 CAMPAIGN = "lapsing_customers"
-PAGE = CHECKOUT / "dashboards" / "pages" / "overview.py"
+PAGE = CHECKOUT / "dashboards" / "pages" / "lapsing.py"
 # From the hand-computed rhythms of tests/sources/test_cdnow.py: so many are late on 1 April 1997.
 LATE = 80
 

@@ -21,7 +21,7 @@ from tasks.store.workspace import Workspace
 from tests.evaluation_world import START, Goal, Recomputation, World, insert, random_world, write_campaign
 
 AS_OF = START + timedelta(days=45)
-PAGE = CHECKOUT / "dashboards" / "pages" / "overview.py"
+PAGE = CHECKOUT / "dashboards" / "pages" / "lapsing.py"
 GOALS = {"alpha": Goal(), "beta": Goal("booked", (("plan", "gold"),)), "gone": Goal()}
 
 
