@@ -1,9 +1,6 @@
-"""Campaign overview: who was reached and why not, what followed, and whether it made a difference (B12)."""
+"""One campaign that wins customers back: who was reached and why not, what followed, whether it made a difference."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
-from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -11,171 +8,64 @@ import streamlit as st
 
 from config.campaign import Campaign
 from dashboards import words
-from dashboards.audiences import audiences
 from dashboards.components import (
     AMBER,
     GREY,
-    LEAF,
-    RED,
-    STYLE,
     TEAL,
+    begun,
     chosen,
-    configured,
     definition,
+    every_campaign,
+    link,
+    not_measured,
     notices,
-    stamp,
+    retargeting,
     table,
+    window,
 )
+from dashboards.reach import reach
 from dashboards.reading import Read, explained, snapshot
 from tasks.rules.statistics import Interval, Moments, Paired, cuped, newcombe, welch, wilson
 
-DEFAULT_HOURS = 24
-COLOURS = {"reached": TEAL, "to_come": LEAF, "in_doubt": RED, "not_reached": AMBER, "holdout": GREY}
 ARMS = {"treated": "Treated", "holdout": "Held out"}
 
 
 def page() -> None:
     """The page from top to bottom, from one consistent snapshot."""
-    st.html(STYLE)
-    with explained(), snapshot() as read:
-        names = _campaign_names(read)
+    with begun("lapsing"), explained(), snapshot() as read:
+        names = sorted(every_campaign(read) - retargeting(read))
         if not names:
-            st.title("Campaign overview")
-            st.info("There is no campaign yet. `reengage campaign new` writes one.")
+            st.title("Lapsing customers")
+            st.info("There is no campaign of this kind yet. `reengage campaign new` writes one.")
             return
         name = chosen(names)
         campaign = definition(name)
         heading, moment = st.container(), read("data_as_of")
         with heading:
-            st.title(f"{words.title(name)} overview")
+            st.title(words.title(name))
             if campaign and campaign.description:
                 st.markdown(campaign.description)
         notices(read, name)
         if moment.empty:
-            _form(None)
-            st.info("Nothing has been measured yet: no data. `reengage evaluate` measures; then press Refresh.")
+            window(None)
+            not_measured()
             return
         measured = moment.iloc[0]
-        hours = _form(measured)
+        hours = window(measured)
         people = read("people", campaign=name)
         if people.empty:
             st.info("Nobody has been enrolled in this campaign yet, so there is no data to show.")
         else:
-            _standing(people)
+            reach(people)
             _attributed(read, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
             _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
-        _reports(read, name)
-        _open(read, name, measured)
-        audiences(
-            read("audiences", campaign=name),
-            read("refused_members", campaign=name),
-            name,
-            _clock(measured),
-            measured["business_zone"],
+        st.markdown(
+            "More of this campaign: "
+            + link("what providers reported and what is open", "deliverability", campaign=name)
+            + ", "
+            + link("its ad audiences", "audiences", campaign=name)
         )
-        _gate(read, measured)
-
-
-# ------------------------------------------------------------------------------- what is looked at
-
-
-def _campaign_names(read: Read) -> list[str]:
-    """Campaigns of the configuration folder and those that only the database still knows."""
-    return sorted(configured() | set(read("campaigns")["campaign"]))
-
-
-def _form(measured: pd.Series | None) -> int:
-    """The window in hours, with the button that reads again; the address keeps the window."""
-    longest = int(measured["max_window_hours"]) if measured is not None else DEFAULT_HOURS
-    if "hours" not in st.session_state:
-        asked = st.query_params.get("hours", "")
-        st.session_state["hours"] = min(max(int(asked), 1), longest) if asked.isdecimal() else DEFAULT_HOURS
-    with st.form("window", border=False):
-        field, button, place = st.columns([2, 1.3, 4.7], vertical_alignment="bottom")
-        hours = field.number_input(
-            "Attribution window in hours",
-            1,
-            longest,
-            key="hours",
-            help=f"How long after a message a purchase counts as its own, at most {longest:,} hours.",
-        )
-        button.form_submit_button("Refresh", icon=":material/refresh:", width="stretch")
-        if measured is not None:
-            with place:
-                stamp(measured)
-    st.query_params["hours"] = str(hours)
-    return int(hours)
-
-
-# ------------------------------------------------------------------------------------- who was reached
-
-
-def _standing(people: pd.DataFrame) -> None:
-    st.subheader("Who was reached")
-    by_standing = people.groupby("standing")["people"].sum()
-    enrolled = int(by_standing.sum())
-    shown = [standing for standing in words.STANDINGS if standing != "in_doubt" or standing in by_standing]
-    columns = st.columns(len(shown) + 1)
-    columns[0].metric(
-        "Enrolled", words.count(enrolled), border=True, height="stretch", help="People, each counted once."
-    )
-    for column, standing in zip(columns[1:], shown, strict=True):
-        number = int(by_standing.get(standing, 0))
-        column.metric(
-            words.STANDINGS[standing], words.count(number), border=True, height="stretch", help=_STANDING_HELP[standing]
-        )
-    _bar(by_standing)
-    missed = people[people["standing"].isin(["not_reached", "to_come"])]
-    for standing, title in (("not_reached", "Not reached, and why"), ("to_come", "Still to come")):
-        rows = missed[missed["standing"] == standing]
-        if rows.empty:
-            continue
-        rows = rows.assign(why=[words.why(row.state, row.reason) for row in rows.itertuples()])
-        rows = (
-            rows.groupby("why", as_index=False)["people"].sum().sort_values(["people", "why"], ascending=[False, True])
-        )
-        st.markdown(f"**{title}**")
-        table(
-            ["Why", "People", "Of all enrolled"],
-            [[row.why, words.count(row.people), words.percent(row.people / enrolled)] for row in rows.itertuples()],
-        )
-
-
-_STANDING_HELP = {
-    "reached": "At least one message was accepted by the provider.",
-    "to_come": "A message is planned or waits for a better moment.",
-    "in_doubt": "The provider's answer was lost, so nobody knows whether the message arrived; it is never sent again.",
-    "not_reached": "Nothing could be sent; the table below says why.",
-    "holdout": "Never written to on purpose, to measure what would have happened anyway.",
-}
-
-
-def _bar(by_standing: pd.Series) -> None:
-    rows = pd.DataFrame(
-        {
-            "standing": [words.STANDINGS[name] for name in words.STANDINGS if name in by_standing],
-            "people": [int(by_standing[name]) for name in words.STANDINGS if name in by_standing],
-        }
-    )
-    rows["order"] = range(len(rows))
-    colours = [COLOURS[name] for name in words.STANDINGS if name in by_standing]
-    chart = (
-        alt.Chart(rows)
-        .mark_bar(height=22)
-        .encode(
-            x=alt.X("people:Q", stack="zero", axis=None, scale=alt.Scale(domain=[0, int(by_standing.sum())])),
-            color=alt.Color(
-                "standing:N",
-                scale=alt.Scale(domain=list(rows["standing"]), range=colours),
-                legend=alt.Legend(orient="bottom", title=None, symbolType="square"),
-            ),
-            order="order:Q",
-            tooltip=[alt.Tooltip("standing:N", title="Where"), alt.Tooltip("people:Q", title="People", format=",")],
-        )
-        .properties(height=70)
-    )
-    st.altair_chart(chart, width="stretch")
 
 
 # --------------------------------------------------------------------------------- what followed (attributed)
@@ -447,147 +337,6 @@ def _curve(by_hour: pd.DataFrame, treated: pd.Series, held: pd.Series, hours: in
         .properties(height=230)
     )  # fmt: skip
     st.altair_chart(chart, width="stretch")
-
-
-# --------------------------------------------------------------------------------------- live figures
-
-
-def _reports(read: Read, name: str) -> None:
-    rows = read("reports", campaign=name)
-    if rows.empty:
-        return
-    st.subheader("What came back")
-    noted = [name for name in words.REPORTS if name != "accepted"]
-    if not int(rows[noted].to_numpy().sum()):
-        st.markdown(
-            "No provider has reported anything about these messages yet. `reengage hooks` receives reports, and "
-            "archives of them can be a source of `reengage ingest`."
-        )
-        return
-    table(
-        ["Message", *words.REPORTS.values()],
-        [
-            [
-                _message(r.step, r.channel),
-                *(words.count(getattr(r, name)) for name in words.REPORTS),
-            ]
-            for r in rows.itertuples()
-        ],
-    )
-    st.caption(
-        "Accepted by the provider is not yet delivered. Mail programs that fetch every picture are counted apart from "
-        "people who open; a click counts as opened by a person."
-    )
-
-
-def _message(step: str, channel: str) -> str:
-    return words.step(step) if "." in step else f"{words.step(step)}, {words.channel(channel)}"
-
-
-def _open(read: Read, name: str, measured: pd.Series) -> None:
-    sends = read("open_sends", campaign=name)
-    st.subheader("Open right now")
-    if sends.empty:
-        st.markdown("No message is open: nothing planned, nothing in doubt.")
-        return
-    now = _clock(measured)
-    doubtful = sends[sends["state"] == "unknown"]
-    states = {"planned": "Planned", "retry_wait": "Waiting to be tried again", "in_flight": "Being sent"}
-    rows = [
-        [states[state], words.channel(channel), words.count(part["sends"].sum()), words.age(now - part["since"].min())]
-        for (state, channel), part in sends[sends["state"] != "unknown"].groupby(["state", "channel"])
-    ]
-    table(["State", "Channel", "Messages", "Oldest"], rows)
-    if doubtful.empty:
-        st.markdown("Nothing is in doubt.")
-        return
-    st.warning(
-        f"{words.count(doubtful['sends'].sum())} messages are in doubt: the provider's answer was lost. They are never "
-        "sent blindly again; `reengage sends list` shows them.",
-        icon=":material/help:",
-    )
-    ages = [(now - since).total_seconds() / 3600 for since in doubtful["since"]]
-    bands = doubtful.assign(band=[next(n for n, (most, _) in enumerate(_BANDS) if age < most) for age in ages])
-    table(
-        ["In doubt for", "Channel", "Messages", "Oldest since"],
-        [
-            [
-                _BANDS[band][1],
-                words.channel(channel),
-                words.count(part["sends"].sum()),
-                words.moment(part["since"].min(), measured["business_zone"]),
-            ]
-            for (band, channel), part in bands.groupby(["band", "channel"])
-        ],
-    )
-
-
-_BANDS = (
-    (1, "Under an hour"),
-    (6, "1 to 6 hours"),
-    (24, "6 to 24 hours"),
-    (72, "1 to 3 days"),
-    (float("inf"), "More than 3 days"),
-)
-
-
-def _clock(measured: pd.Series) -> datetime:
-    """What ages are told against: the wall clock, or in a simulated database the newest moment it has seen."""
-    if measured["mode"] != "simulated":
-        return datetime.now(UTC)
-    return max(at for at in (measured["as_of"], measured["last_run_as_of"]) if at is not None)
-
-
-def _gate(read: Read, measured: pd.Series) -> None:
-    st.subheader("Data gate")
-    loads = read("loads")
-    if loads.empty:
-        st.markdown("No data: nothing has been delivered yet.")
-        return
-    held = loads[loads["state"] == "held"]
-    if held.empty:
-        st.markdown("The newest delivery of every source was taken in." if (loads["state"] == "merged").all() else "")
-    else:
-        st.error(f"Deliveries held back: {len(held)}. Campaigns that read them do not send until they are released.")
-    table(
-        ["Source", "Delivers", "State", "As of", "Lines", "Taken", "Known before", "Set aside", "Waiting", "Checks"],
-        [
-            [
-                row.source, words.title(row.entity), words.LOADS.get(row.state, row.state),
-                words.moment(row.as_of, measured["business_zone"]), words.count(row.lines_in),
-                words.count(row.accepted), words.count(row.duplicate), words.count(row.quarantined),
-                words.count(row.parked), _checks(row),
-            ]
-            for row in loads.itertuples()
-        ],
-    )  # fmt: skip
-    broken = read("checks")
-    if not broken.empty:
-        table(
-            ["Broken expectation", "Source", "Column", "Seen", "Expected", "Weight"],
-            [
-                [
-                    words.title(row.expectation.removeprefix("expect_")), f"{row.source}, {row.entity}",
-                    row.column_name or "", row.observed or "", row.expected or "",
-                    "stops the load" if row.outcome == "failed" else "warning",
-                ]
-                for row in broken.itertuples()
-            ],
-        )  # fmt: skip
-
-
-def _checks(row: Any) -> str:
-    told = [
-        f"{number} {word}"
-        for number, word in (
-            (row.checks_failed, "broken"),
-            (row.checks_warned, "warned"),
-            (row.checks_passed, "met"),
-            (row.checks_without_history, "too early to tell"),
-        )
-        if number
-    ]
-    return ", ".join(told) or "none yet"
 
 
 # ---------------------------------------------------------------------------------------- small words

@@ -16,17 +16,20 @@ from dashboards.components import (
     GREY,
     LEAF,
     PLUM,
-    STYLE,
     TEAL,
+    begun,
     chosen,
-    configured,
     definition,
+    link,
+    not_measured,
     notices,
-    stamp,
+    refresh,
+    retargeting,
     table,
 )
 from dashboards.costs import costs
-from dashboards.reading import Read, explained, snapshot
+from dashboards.reach import reach
+from dashboards.reading import explained, snapshot
 
 MILESTONE_COLOURS = {"lead": GREY, "deep_conversation": LEAF, "qualified": TEAL, "qualified_before": AMBER}
 ORDER_COLOURS = {1: TEAL, 2: AMBER, 3: PLUM}
@@ -35,9 +38,8 @@ LEAD = "A lead is one conversation: somebody who clicked on two ads is two leads
 
 def page() -> None:
     """The page from top to bottom, from one consistent snapshot."""
-    st.html(STYLE)
-    with explained(), snapshot() as read:
-        names = _campaign_names(read)
+    with begun("partial_leads"), explained(), snapshot() as read:
+        names = sorted(retargeting(read))
         if not names:
             st.title("Partial leads")
             st.info("No campaign retargets leads yet: none has a `retargeting:` group in its campaign.yaml.")
@@ -50,10 +52,10 @@ def page() -> None:
         notices(read, name)
         moment = read("data_as_of")
         if moment.empty:
-            _refresh(None)
-            st.info("Nothing has been measured yet: no data. `reengage evaluate` measures; then press Refresh.")
+            refresh(None)
+            not_measured()
             return
-        _refresh(moment.iloc[0])
+        refresh(moment.iloc[0])
         leads = read("leads", campaign=name)
         if leads.empty:
             _nobody(campaign)
@@ -71,24 +73,18 @@ def page() -> None:
         _by_day(days, orders, first, last)
         _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
         costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
+        people = read("people", campaign=name)
+        if not people.empty:
+            reach(people)
+        st.markdown(
+            "More of this campaign: "
+            + link("what providers reported and what is open", "deliverability", campaign=name)
+            + ", "
+            + link("its ad audiences", "audiences", campaign=name)
+        )
 
 
-# ------------------------------------------------------------------------------- what is looked at
-
-
-def _campaign_names(read: Read) -> list[str]:
-    """Campaigns that retarget, and those whose leads were measured before their file went."""
-    retargeting = {name for name in configured() if (campaign := definition(name)) and campaign.retargeting}
-    return sorted(retargeting | set(read("retargeting_campaigns")["campaign"]))
-
-
-def _refresh(measured: pd.Series | None) -> None:
-    with st.form("refresh", border=False):
-        button, place = st.columns([1.3, 6.7], vertical_alignment="center")
-        button.form_submit_button("Refresh", icon=":material/refresh:", width="stretch")
-        if measured is not None:
-            with place:
-                stamp(measured)
+# --------------------------------------------------------------------------------------- before there is data
 
 
 def _nobody(campaign: Campaign | None) -> None:
