@@ -23,6 +23,7 @@ from dashboards.components import (
     table,
     window,
 )
+from dashboards.narrowing import Narrowed, narrowed
 from dashboards.reach import reach
 from dashboards.reading import Read, explained, snapshot
 from tasks.rules.statistics import Interval, Moments, Paired, cuped, newcombe, welch, wilson
@@ -57,9 +58,18 @@ def page() -> None:
             st.info("Nobody has been enrolled in this campaign yet, so there is no data to show.")
         else:
             reach(people)
-            _attributed(read, name, campaign, hours, people)
-            is_anyone_reached = "reached" in set(people["standing"])
-            _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
+            part = _narrowed(read, name, hours)
+            if part.by:
+                _attributed_part(read, name, campaign, hours, part)
+                st.subheader("Did it make a difference?")
+                st.info(
+                    f"The comparison is hidden while the page is narrowed by {' and '.join(part.by)}: nobody held out "
+                    "has any of that. Show everything again in the sidebar to see it."
+                )
+            else:
+                _attributed(read, name, campaign, hours, people)
+                is_anyone_reached = "reached" in set(people["standing"])
+                _difference(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
         st.markdown(
             "More of this campaign: "
             + link("what providers reported and what is open", "deliverability", campaign=name)
@@ -69,6 +79,47 @@ def page() -> None:
 
 
 # --------------------------------------------------------------------------------- what followed (attributed)
+
+
+def _narrowed(read: Read, name: str, hours: int) -> Narrowed:
+    """What the sidebar leaves of the campaign's messages."""
+    by_grain = read("attributed_people", campaign=name, hours=hours)
+    values = {grain: list(by_grain[by_grain["grain"] == grain]["value"]) for grain in ("channel", "variant")}
+    sent_on = read("attributed_days", campaign=name, hours=hours)["sent_on"]
+    return narrowed(values["channel"], values["variant"], (min(sent_on), max(sent_on)) if len(sent_on) else None)
+
+
+def _attributed_part(read: Read, name: str, campaign: Campaign | None, hours: int, part: Narrowed) -> None:
+    """Message by message, since people are counted over the whole campaign only."""
+    st.subheader(f"What followed within {words.hours(hours)} of a message")
+    st.caption(f"{part.said}. Each message counts here, so a person may count more than once.")
+    days = read("attributed_days", campaign=name, hours=hours, **part.asked())
+    if days.empty:
+        st.info("No data: no such message was accepted.")
+        return
+    sends, conversions = int(days["sends"].sum()), int(days["conversions"].sum())
+    totals = _main_first(read("attributed_totals", campaign=name, hours=hours, **part.asked()), campaign)
+    rate = wilson(conversions, sends)
+    figures = [
+        ("Messages", words.count(sends), "Accepted by the provider."),
+        ("Followed by the goal", words.count(conversions), _CREDIT_HELP),
+        (
+            "Rate",
+            words.percent(rate.estimate),
+            f"95 % interval {words.percent(rate.low)} to {words.percent(rate.high)}.",
+        ),
+        ("Purchases", words.count(totals["purchases"].sum()), _CREDIT_HELP),
+        *((f"Revenue, {row.currency}", words.amount(row.revenue), _CREDIT_HELP) for row in totals.itertuples()),
+    ]
+    for column, (label, value, explanation) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(label, value, border=True, height="stretch", help=explanation)
+    _by_day(days, hours)
+
+
+def _main_first(totals: pd.DataFrame, campaign: Campaign | None) -> pd.DataFrame:
+    """The campaign's main currency before the others, which stand by their number of purchases."""
+    totals = totals.assign(first=[currency != _main_currency(campaign) for currency in totals["currency"]])
+    return totals.sort_values("first", kind="stable")
 
 
 def _attributed(read: Read, name: str, campaign: Campaign | None, hours: int, people: pd.DataFrame) -> None:
@@ -87,9 +138,7 @@ def _attributed(read: Read, name: str, campaign: Campaign | None, hours: int, pe
         return
     reached, converted = int(whole["reached"].iloc[0]), int(whole["converted"].iloc[0])
     rate = wilson(converted, reached)
-    totals = read("attributed_totals", campaign=name, hours=hours)
-    totals = totals.assign(first=[currency != _main_currency(campaign) for currency in totals["currency"]])
-    totals = totals.sort_values("first", kind="stable")
+    totals = _main_first(read("attributed_totals", campaign=name, hours=hours), campaign)
     columns = st.columns(3 + min(max(len(totals), 1), 2))
     columns[0].metric(
         _goal_title(campaign),

@@ -28,6 +28,7 @@ from dashboards.components import (
     table,
 )
 from dashboards.costs import costs
+from dashboards.narrowing import days
 from dashboards.reach import reach
 from dashboards.reading import explained, snapshot
 
@@ -65,12 +66,12 @@ def page() -> None:
         _figures(leads)
         _milestones(retargeted, orders)
         _qualified(leads, orders)
-        days = read("retargets_by_day", campaign=name)
-        if days.empty:
+        by_day = read("retargets_by_day", campaign=name)
+        if by_day.empty:
             st.info("No retarget has been sent yet, so there is nothing to show by day or hour.")
             return
-        first, last = _days(days)
-        _by_day(days, orders, first, last)
+        first, last = _days(by_day)
+        _by_day(by_day, orders, first, last)
         _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
         costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
         people = read("people", campaign=name)
@@ -227,43 +228,21 @@ def _qualified(leads: pd.DataFrame, orders: Sequence[int]) -> None:
 # ------------------------------------------------------------------------------------- when it happened
 
 
-def _days(days: pd.DataFrame) -> tuple[date, date]:
-    """The days to show, which the address keeps once they are fewer than all."""
-    everything = (min(days["day"]), max(days["day"]))
-    state = st.session_state
-    if "days" not in state:
-        state["days"] = _asked_days() or everything
-    elif state["days"] == state.get("all_days"):  # all there were; now there may be more
-        state["days"] = everything
-    if len(state["days"]) == 2:  # else the first of two clicks
-        first, last = max(state["days"][0], everything[0]), min(state["days"][1], everything[1])
-        state["days"] = (first, last) if first <= last else everything
-    state["all_days"] = everything
+def _days(happened: pd.DataFrame) -> tuple[date, date]:
+    """The days to show in this chart and the next."""
     st.subheader("Day-wise retargeting qualified leads")
     place, _ = st.columns([2, 3])
-    asked = place.date_input(
-        "Days", min_value=everything[0], max_value=everything[1], key="days", format="YYYY-MM-DD",
-        help="For this chart and the next. Everything counts on the day and hour at which it happened, in the "
-        "business time zone: a response or qualification may be later than its retarget.",
-    )  # fmt: skip
-    first, last = asked if len(asked) == 2 else (asked[0], everything[1])
-    for name, day in (("from", first), ("to", last)):
-        if (first, last) == everything:
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = day.isoformat()
-    return first, last
+    return days(
+        (min(happened["day"]), max(happened["day"])),
+        place,
+        "Days",
+        "For this chart and the next. Everything counts on the day and hour at which it happened, in the business time "
+        "zone: a response or qualification may be later than its retarget.",
+    )
 
 
-def _asked_days() -> tuple[date, date] | None:
-    try:
-        return date.fromisoformat(st.query_params.get("from", "")), date.fromisoformat(st.query_params.get("to", ""))
-    except ValueError:
-        return None
-
-
-def _by_day(days: pd.DataFrame, orders: Sequence[int], first: date, last: date) -> None:
-    counts = {(row.day, row.retarget): int(row.qualified) for row in days.itertuples()}
+def _by_day(happened: pd.DataFrame, orders: Sequence[int], first: date, last: date) -> None:
+    counts = {(row.day, row.retarget): int(row.qualified) for row in happened.itertuples()}
     calendar = [day.date() for day in pd.date_range(first, last)]
     wide = pd.DataFrame(
         [{"day": day, **{words.order(order): counts.get((day, order), 0) for order in orders}} for day in calendar]

@@ -245,3 +245,63 @@ def test_every_reason_has_words_without_codes() -> None:
     assert all("_" not in text for text in [*REASONS.values(), *words.STATES.values()])
     assert words.why("suppressed", "brand_new_code") == "Brand new code"
     assert words.why("expired", "") == "No way to send in time"
+
+
+@pytest.mark.parametrize(
+    "narrowed", [{"channel": "sms"}, {"variant": "warm"}, {"from": "2026-03-10", "to": "2026-03-20"},
+                 {"channel": "email", "variant": "control", "from": "2026-03-05", "to": "2026-03-25"}],
+)  # fmt: skip
+def test_narrowed_to_a_part_every_message_counts_and_the_comparison_hides(
+    shop: Workspace, narrowed: dict[str, str]
+) -> None:
+    world, hours = random_world(21), 100
+    _measured(shop, world)
+    truth = Recomputation(world, AS_OF, GOALS)
+
+    page = _page(campaign="alpha", hours=str(hours), **narrowed)
+
+    def is_part(send: Any) -> bool:
+        day = send["accepted_at"].date().isoformat()
+        return (
+            send["campaign"] == "alpha"
+            and send["channel"] == narrowed.get("channel", send["channel"])
+            and send["variant"] == narrowed.get("variant", send["variant"])
+            and narrowed.get("from", day) <= day <= narrowed.get("to", day)
+        )
+
+    sends = [send for send in truth.sends if is_part(send)]
+    credited = [entry for entry in truth.credited(hours) if is_part(entry[0])]
+    purchases = [row for _, row, _ in credited if "order_id" in row]
+    shown = metrics(page)
+    assert 0 < len(sends) < len([send for send in truth.sends if send["campaign"] == "alpha"])
+    assert shown["Messages"] == f"{len(sends):,}"
+    assert shown["Followed by the goal"] == str(len({send["send_key"] for send, _, is_goal in credited if is_goal}))
+    assert shown["Purchases"] == f"{len(purchases):,}"
+    for currency in ("EUR", "USD"):
+        revenue = sum((row["amount"] for row in purchases if row["currency"] == currency), Decimal(0))
+        assert shown.get(f"Revenue, {currency}", "0.00") == f"{revenue:,.2f}"
+    assert "The comparison is hidden while the page is narrowed by" in said(page)
+    assert "Group" not in tables(page)
+    assert asked(page) == {"campaign": "alpha", "hours": "100"} | narrowed
+
+
+def test_a_part_that_does_not_exist_is_the_whole(shop: Workspace) -> None:
+    _measured(shop, random_world(21))
+
+    page = _page(campaign="alpha", channel="pigeon", variant="<b>", **{"from": "2020-01-01", "to": "2020-01-02"})
+
+    assert not {"channel", "variant", "from", "to"} & set(asked(page))
+    assert metrics(page) == metrics(_page(campaign="alpha"))
+
+
+def test_showing_everything_again_brings_the_comparison_back(shop: Workspace) -> None:
+    _measured(shop, random_world(21))
+    whole = metrics(_page(campaign="alpha"))
+
+    page = _page(campaign="alpha", channel="sms")
+    narrowed = metrics(page)
+    page.selectbox(key="channel").set_value(None).run()
+
+    assert narrowed != whole
+    assert metrics(page) == whole
+    assert "channel" not in asked(page)
