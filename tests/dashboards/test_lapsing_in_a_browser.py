@@ -316,7 +316,7 @@ def test_a_shared_link_opens_the_same_window_elsewhere(played: Played, reader: R
     elsewhere.open(link)
 
     assert elsewhere.metrics() == shown
-    assert elsewhere.page.get_by_role("spinbutton").input_value() == "36"
+    assert elsewhere.page.get_by_role("spinbutton", name="Attribution window in hours").input_value() == "36"
     elsewhere.page.context.close()
 
 
