@@ -12,9 +12,9 @@ _LAST: Final = "how_to_read_this"
 _TITLES: Final = {"lapsing": "Lapsing customers", "deliverability": "Deliverability and consent"}
 
 
-def pages() -> list[Path]:
+def pages(folder: Path = PAGES) -> list[Path]:
     """The files of all pages; the first is shown when nothing is asked for."""
-    return sorted(PAGES.glob("[a-z]*.py"), key=_place)
+    return sorted(folder.glob("[a-z]*.py"), key=_place)
 
 
 def _place(file: Path) -> tuple[bool, int, str]:

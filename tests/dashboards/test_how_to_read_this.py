@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from config.settings import CHECKOUT
 from dashboards import words
@@ -42,6 +43,22 @@ def test_figures_stand_under_the_page_that_shows_them(shop: Workspace) -> None:
     assert headings[:2] == ["Overview", "Lapsing customers"]
     assert headings[-2:] == ["On several pages", "In the summary of the command line"]
     assert set(headings[:-2]) == {title(file.stem) for file in pages()} - {"How to read this"}
+
+
+def test_what_a_section_reads_belongs_to_the_pages_that_show_it(tmp_path: Path) -> None:
+    page = tmp_path / "some_page.py"
+    page.write_text("from dashboards.pages.data_quality import page\nread('holds')\n")
+
+    assert queries_of(page)[0] == "holds"
+    assert {"loads", "checks", "quarantined"} < set(queries_of(page))
+
+
+def test_a_page_is_added_by_its_file_and_comes_before_the_one_that_explains(tmp_path: Path) -> None:
+    for name in ("how_to_read_this", "zebra", "data_quality", "__init__", "overview", "calls"):
+        (tmp_path / f"{name}.py").touch()
+
+    assert [file.stem for file in pages(tmp_path)] == ["overview", "data_quality", "calls", "zebra", "how_to_read_this"]
+    assert title("zebra") == "Zebra"
 
 
 def test_the_first_page_is_the_overview_and_the_last_one_explains():
