@@ -58,8 +58,6 @@ def _one(name: str, every: str, values: Sequence[str], title: Any) -> str | None
         st.query_params.pop(name, None)
         return None
     state = st.session_state
-    if name in state and state[name] not in {None, *values}:
-        del state[name]  # such as one of another campaign
     if name not in state and st.query_params.get(name) in values:
         state[name] = st.query_params[name]
     chosen = st.sidebar.selectbox(name.capitalize(), values, index=None, format_func=title, key=name, placeholder=every)

@@ -305,3 +305,20 @@ def test_showing_everything_again_brings_the_comparison_back(shop: Workspace) ->
     assert narrowed != whole
     assert metrics(page) == whole
     assert "channel" not in asked(page)
+
+
+def test_another_campaign_without_that_channel_is_shown_as_a_whole(shop: Workspace) -> None:
+    world = World()
+    for number, (campaign, channel) in enumerate(
+        [("alpha", "sms"), ("alpha", "email"), ("beta", "push"), ("beta", "email")]
+    ):
+        enrolment = world.enrol(campaign, world.customer(f"c{number}"), START)
+        world.send(enrolment, START + timedelta(hours=1), channel=channel)
+    _measured(shop, world)
+
+    page = _page(campaign="alpha", channel="sms")
+    page.selectbox(key="campaign").set_value("beta").run()
+
+    assert not page.exception
+    assert asked(page) == {"campaign": "beta", "hours": "24"}
+    assert set(tables(page)["By message, channel, variant"]) == {"Email", "Push"}
