@@ -20,7 +20,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: dat
     """The section from the rows of queries/audiences.sql and queries/refused_members.sql; nothing without audiences."""
     if rows.empty:
         return
-    st.subheader("Ad audiences")
+    st.subheader(words.title(campaign))
     for row in rows.itertuples():
         _alarm(row, campaign, now, zone)
     table(
@@ -34,6 +34,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: dat
             ]
             for row in rows.itertuples()
         ],
+        f"Audiences of {words.title(campaign)}",
     )
     called = f" At the platforms, look for `{campaign}`." if campaign in set(rows["audience"]) else ""
     st.caption(f"On the way: told, and the platform has not said yet what became of it.{called}")
@@ -41,6 +42,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: dat
     table(
         ["What the platform says", "People found", "Match rate", "Shows ads", "As of"],
         [_size(row, campaign) for row in measured.itertuples()],
+        f"What platforms say of {words.title(campaign)}",
     )
     table(
         ["Refused by", "Who", "Why", "People"],
@@ -53,6 +55,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: dat
             ]
             for row in refused.itertuples()
         ],
+        f"Refused by platforms for {words.title(campaign)}",
     )
 
 

@@ -28,7 +28,6 @@ from tasks.rules.statistics import (
     people_needed,
     sample_ratio,
     welch,
-    wilson,
 )
 
 ARMS: Final = {"treated": "Treated", "holdout": "Held out"}
@@ -175,11 +174,11 @@ def _comparison(
     revenue = read("arms_revenue", campaign=name, hours=hours)
     revenue = revenue[revenue["experiment_version"] == version]
     table(
-        ["Group", "People", "Still maturing", _goal_title(campaign), "Rate (95 % interval)"],
+        ["Group", "People", "Still maturing", words.goal_title(campaign), "Rate (95 % interval)"],
         [
             [
                 ARMS[arm], words.count(row["people"]), words.count(row["enrolled"] - row["people"]),
-                words.count(row["conversions"]), _rate(row["conversions"], row["people"]),
+                words.count(row["conversions"]), words.rate(row["conversions"], row["people"]),
             ]
             for arm, row in (("treated", treated), ("holdout", held))
         ],
@@ -213,7 +212,7 @@ def _version(arms: pd.DataFrame) -> str:
 def _verdict(counts: tuple[int, int, int, int], maturing: int, campaign: Campaign | None) -> None:
     effect = newcombe(*counts)
     span = f"{words.points(effect.low)} to {words.points(effect.high)} percentage points"
-    verb = "bought" if _goal_is_purchase(campaign) else "reached the goal"
+    verb = "bought" if words.goal_is_purchase(campaign) else "reached the goal"
     if effect.low > 0:
         st.success(
             f"Yes: more of the treated people {verb}, by {words.points(effect.estimate)} percentage points ({span})."
@@ -292,7 +291,7 @@ def _curve(by_hour: pd.DataFrame, treated: pd.Series, held: pd.Series, hours: in
             total += float(mine[hour])
             points.append({"hour": int(hour) + 1, "group": ARMS[arm], "share": total / float(row["people"])})
         points.append({"hour": hours, "group": ARMS[arm], "share": total / float(row["people"])})
-    title = f"{_goal_title(campaign)}, share of the group by hours since enrolment"
+    title = f"{words.goal_title(campaign)}, share of the group by hours since enrolment"
     chart = (
         alt.Chart(pd.DataFrame(points), title=alt.Title(title, anchor="start", fontSize=13, fontWeight="normal"))
         .mark_line(interpolate="step-after", strokeWidth=2.5)
@@ -325,7 +324,7 @@ def _history(rows: pd.DataFrame, campaign: Campaign | None, hours: int) -> None:
         [_past(part.set_index("arm")) for part in versions],
     )  # fmt: skip
     st.caption(
-        f"{_goal_title(campaign)} within {words.hours(hours)} of enrolment. Each holdout stands for itself, and what "
+        f"{words.goal_title(campaign)} within {words.hours(hours)} of enrolment. Each holdout stands for itself, and what "
         "came of one that is over stays here when its people are deleted after their period."
     )
 
@@ -408,19 +407,6 @@ def _roughly(number: int) -> int:
 # ---------------------------------------------------------------------------------------- small words
 
 
-def _rate(successes: float, n: float) -> str:
-    found = wilson(int(successes), int(n))
-    return f"{words.percent(found.estimate)} ({words.percent(found.low)} to {words.percent(found.high)})"
-
-
 def _money_interval(found: Interval, currency: str) -> str:
     low, high = words.signed_money(found.low, currency), words.signed_money(found.high, currency)
     return f"{words.signed_money(found.estimate, currency)} ({low} to {high})"
-
-
-def _goal_is_purchase(campaign: Campaign | None) -> bool:
-    return campaign is None or campaign.goal.event == "purchase"
-
-
-def _goal_title(campaign: Campaign | None) -> str:
-    return "People who bought" if _goal_is_purchase(campaign) else "People who reached the goal"

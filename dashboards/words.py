@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from tasks.rules.words import reason as in_words
+from config.campaign import Campaign
+from tasks.rules.statistics import wilson
+from tasks.rules.words import reason
 
 MINUS: Final = "\N{MINUS SIGN}"
+
+
+class Figure(str):
+    """Words for a reader that remember the number they say, and its currency where it is an amount.
+
+    A page shows the words; a spreadsheet gets the number.
+    """
+
+    __slots__ = ("currency", "value")
+    value: Any
+    currency: str | None
+
+    def __new__(cls, said: str, value: Any, currency: str | None = None) -> Self:
+        """The words, what they say, and in which currency."""
+        made = super().__new__(cls, said)
+        made.value, made.currency = value, currency
+        return made
+
 
 # When a state says it all.
 STATES: Final = {
@@ -45,6 +66,16 @@ CAUSES: Final = {
     "everything": "All campaigns are switched off",
 }
 
+# Reasons that a campaign gives when it switches itself off; whatever else is said of a pause a person said.
+SUSPENSIONS: Final = frozenset({"error_rate", "complaint_rate", "template"})
+
+OUTCOMES: Final = {
+    "failed": "Broken, and stops its load",
+    "warned": "Broken, as a warning",
+    "passed": "Met",
+    "not_enough_history": "Too early to tell",
+}
+
 CHANNELS: Final = {
     "email": "Email", "push": "Push", "webpush": "Web push", "inbox": "App inbox", "sms": "SMS", "whatsapp": "WhatsApp",
     "meta": "Meta", "tiktok": "TikTok", "google": "Google", "outbox": "Outbox",
@@ -70,9 +101,14 @@ REPORTS: Final = {
 }
 
 
-def why(state: str, reason: str) -> str:
+def why(state: str, code: str) -> str:
     """Why nothing left, or not yet: the reason, else what the state says."""
-    return in_words(reason) if reason else STATES.get(state, state.replace("_", " ").capitalize())
+    return reason(code) if code else STATES.get(state, state.replace("_", " ").capitalize())
+
+
+def message(name: str, via: str) -> str:
+    """A step and the channel it went by."""
+    return step(name) if "." in name else f"{step(name)}, {channel(via)}"
 
 
 def title(name: str) -> str:
@@ -96,45 +132,45 @@ def order(number: int) -> str:
     return {1: "1st", 2: "2nd", 3: "3rd"}[number]
 
 
-def count(value: float) -> str:
+def count(value: float) -> Figure:
     """A count of people or things."""
-    return f"{int(value):,}"
+    return Figure(f"{int(value):,}", int(value))
 
 
-def percent(share: float, digits: int = 1) -> str:
+def percent(share: float, digits: int = 1) -> Figure:
     """A share of one as percent."""
-    return f"{100 * share:.{digits}f} %"
+    return Figure(f"{100 * share:.{digits}f} %", round(float(share), 6))
 
 
-def points(difference: float) -> str:
+def points(difference: float) -> Figure:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", MINUS)
+    return Figure(f"{100 * difference:+.1f}".replace("-", MINUS), round(100 * float(difference), 6))
 
 
-def amount(value: float) -> str:
+def amount(value: float | Decimal) -> Figure:
     """An amount whose currency stands beside it."""
-    return f"{value:,.2f}".replace("-", MINUS)
+    return Figure(f"{value:,.2f}".replace("-", MINUS), value)
 
 
-def money(amount: float, currency: str, digits: int = 2) -> str:
+def money(amount: float | Decimal, currency: str, digits: int = 2) -> Figure:
     """An amount with its currency."""
-    return f"{currency} {amount:,.{digits}f}".replace("-", MINUS)
+    return Figure(f"{currency} {amount:,.{digits}f}".replace("-", MINUS), amount, currency)
 
 
-def signed_money(amount: float, currency: str) -> str:
+def signed_money(amount: float | Decimal, currency: str) -> Figure:
     """A difference of amounts with its sign."""
-    return f"{'+' if amount >= 0 else MINUS}{currency} {abs(amount):,.2f}"
+    return Figure(f"{'+' if amount >= 0 else MINUS}{currency} {abs(amount):,.2f}", amount, currency)
 
 
-def moment(at: datetime, zone: str) -> str:
+def moment(at: datetime, zone: str) -> Figure:
     """An instant on the shop's wall clock."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{local.day} {local:%B %Y, %H:%M}"
+    return Figure(f"{local.day} {local:%B %Y, %H:%M}", local.isoformat(timespec="minutes"))
 
 
-def day(on: date) -> str:
+def day(on: date) -> Figure:
     """A day of the shop's calendar."""
-    return f"{on.day} {on:%B %Y}"
+    return Figure(f"{on.day} {on:%B %Y}", f"{on:%Y-%m-%d}")
 
 
 def age(length: timedelta) -> str:
@@ -150,3 +186,19 @@ def age(length: timedelta) -> str:
 def hours(window: int) -> str:
     """A window in words."""
     return "1 hour" if window == 1 else f"{window:,} hours"
+
+
+def goal_is_purchase(campaign: Campaign | None) -> bool:
+    """Whether a campaign, or one whose file is gone, is there to make people buy."""
+    return campaign is None or campaign.goal.event == "purchase"
+
+
+def goal_title(campaign: Campaign | None) -> str:
+    """What people are called who reached a campaign's goal."""
+    return "People who bought" if goal_is_purchase(campaign) else "People who reached the goal"
+
+
+def rate(successes: float, n: float) -> str:
+    """A share of people with its 95 % interval."""
+    found = wilson(int(successes), int(n))
+    return f"{percent(found.estimate)} ({percent(found.low)} to {percent(found.high)})"

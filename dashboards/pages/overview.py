@@ -1,459 +1,168 @@
-"""Campaign overview: who was reached and why not, what followed, and whether it made a difference (B12)."""
+"""All campaigns at a glance (B12): state, people, messages, what followed, what came back, what needs attention."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from config.campaign import Campaign
-from dashboards import words
-from dashboards.audiences import audiences
+from config.errors import ConfigError
+from config.sources import AnySource
+from dashboards import attention, words
+from dashboards.attention import Matter
 from dashboards.components import (
-    AMBER,
-    GREY,
-    LEAF,
-    RED,
-    STYLE,
-    TEAL,
-    chosen,
+    Linked,
+    begun,
+    clock,
     configured,
     definition,
-    notices,
-    stamp,
+    every_campaign,
+    link,
+    not_measured,
+    retargeting,
     table,
+    window,
 )
-from dashboards.lift import lift
-from dashboards.reading import Read, explained, snapshot
-from tasks.rules.statistics import wilson
-
-DEFAULT_HOURS = 24
-COLOURS = {"reached": TEAL, "to_come": LEAF, "in_doubt": RED, "not_reached": AMBER, "holdout": GREY}
+from dashboards.engagement import engagement
+from dashboards.lift import Verdict, verdicts
+from dashboards.reading import explained, snapshot, workspace
 
 
 def page() -> None:
     """The page from top to bottom, from one consistent snapshot."""
-    st.html(STYLE)
-    with explained(), snapshot() as read:
-        names = _campaign_names(read)
+    with begun("overview"), explained(), snapshot() as read:
+        st.title("Overview")
+        names = sorted(every_campaign(read))
         if not names:
-            st.title("Campaign overview")
             st.info("There is no campaign yet. `reengage campaign new` writes one.")
             return
-        name = chosen(names)
-        campaign = definition(name)
-        heading, moment = st.container(), read("data_as_of")
-        with heading:
-            st.title(f"{words.title(name)} overview")
-            if campaign and campaign.description:
-                st.markdown(campaign.description)
-        notices(read, name)
-        if moment.empty:
-            _form(None)
-            st.info("Nothing has been measured yet: no data. `reengage evaluate` measures; then press Refresh.")
-            return
-        measured = moment.iloc[0]
-        hours = _form(measured)
-        people = read("people", campaign=name)
-        if people.empty:
-            st.info("Nobody has been enrolled in this campaign yet, so there is no data to show.")
+        moment = read("data_as_of")
+        measured = None if moment.empty else moment.iloc[0]
+        hours, now = window(measured), clock(measured)
+        holds, loads = read("holds"), read("loads")
+        matters = attention.of_campaigns(holds, read("open_sends"), read("waiting"), read("audiences"), now)
+        matters += attention.of_data(loads, _sources(), now)
+        if measured is None:
+            not_measured()
         else:
-            _standing(people)
-            _attributed(read, name, campaign, hours, people)
-            is_anyone_reached = "reached" in set(people["standing"])
-            lift(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
-        _reports(read, name)
-        _open(read, name, measured)
-        audiences(
-            read("audiences", campaign=name),
-            read("refused_members", campaign=name),
-            name,
-            _clock(measured),
-            measured["business_zone"],
+            matters += attention.of_figures(measured, now)
+        _needed(matters)
+        if measured is None:
+            return
+        zone = ZoneInfo(measured["business_zone"])
+        states = {name: _state(definition(name), holds, name, now.astimezone(zone).date()) for name in names}
+        pages = dict.fromkeys(names, "lapsing") | dict.fromkeys(retargeting(read), "partial_leads")
+        links = {name: Linked(words.title(name), pages[name], campaign=name, hours=hours) for name in names}
+        told = {name: _told(verdict) for name, verdict in verdicts(read("arms_of_all", hours=hours)).items()}
+        _campaigns(
+            read("glance", hours=hours), read("glance_revenue", hours=hours), states, links, told, matters, hours
         )
-        _gate(read, measured)
+        engagement(read("reports"))
 
 
-# ------------------------------------------------------------------------------- what is looked at
+# ----------------------------------------------------------------------------------------- what needs attention
 
 
-def _campaign_names(read: Read) -> list[str]:
-    """Campaigns of the configuration folder and those that only the database still knows."""
-    return sorted(configured() | set(read("campaigns")["campaign"]))
-
-
-def _form(measured: pd.Series | None) -> int:
-    """The window in hours, with the button that reads again; the address keeps the window."""
-    longest = int(measured["max_window_hours"]) if measured is not None else DEFAULT_HOURS
-    if "hours" not in st.session_state:
-        asked = st.query_params.get("hours", "")
-        st.session_state["hours"] = min(max(int(asked), 1), longest) if asked.isdecimal() else DEFAULT_HOURS
-    with st.form("window", border=False):
-        field, button, place = st.columns([2, 1.3, 4.7], vertical_alignment="bottom")
-        hours = field.number_input(
-            "Attribution window in hours",
-            1,
-            longest,
-            key="hours",
-            help=f"How long after a message a purchase counts as its own, at most {longest:,} hours.",
-        )
-        button.form_submit_button("Refresh", icon=":material/refresh:", width="stretch")
-        if measured is not None:
-            with place:
-                stamp(measured)
-    st.query_params["hours"] = str(hours)
-    return int(hours)
-
-
-# ------------------------------------------------------------------------------------- who was reached
-
-
-def _standing(people: pd.DataFrame) -> None:
-    st.subheader("Who was reached")
-    by_standing = people.groupby("standing")["people"].sum()
-    enrolled = int(by_standing.sum())
-    shown = [standing for standing in words.STANDINGS if standing != "in_doubt" or standing in by_standing]
-    columns = st.columns(len(shown) + 1)
-    columns[0].metric(
-        "Enrolled", words.count(enrolled), border=True, height="stretch", help="People, each counted once."
-    )
-    for column, standing in zip(columns[1:], shown, strict=True):
-        number = int(by_standing.get(standing, 0))
-        column.metric(
-            words.STANDINGS[standing], words.count(number), border=True, height="stretch", help=_STANDING_HELP[standing]
-        )
-    _bar(by_standing)
-    missed = people[people["standing"].isin(["not_reached", "to_come"])]
-    for standing, title in (("not_reached", "Not reached, and why"), ("to_come", "Still to come")):
-        rows = missed[missed["standing"] == standing]
-        if rows.empty:
-            continue
-        rows = rows.assign(why=[words.why(row.state, row.reason) for row in rows.itertuples()])
-        rows = (
-            rows.groupby("why", as_index=False)["people"].sum().sort_values(["people", "why"], ascending=[False, True])
-        )
-        st.markdown(f"**{title}**")
-        table(
-            ["Why", "People", "Of all enrolled"],
-            [[row.why, words.count(row.people), words.percent(row.people / enrolled)] for row in rows.itertuples()],
-        )
-
-
-_STANDING_HELP = {
-    "reached": "At least one message was accepted by the provider.",
-    "to_come": "A message is planned or waits for a better moment.",
-    "in_doubt": "The provider's answer was lost, so nobody knows whether the message arrived; it is never sent again.",
-    "not_reached": "Nothing could be sent; the table below says why.",
-    "holdout": "Never written to on purpose, to measure what would have happened anyway.",
-}
-
-
-def _bar(by_standing: pd.Series) -> None:
-    rows = pd.DataFrame(
-        {
-            "standing": [words.STANDINGS[name] for name in words.STANDINGS if name in by_standing],
-            "people": [int(by_standing[name]) for name in words.STANDINGS if name in by_standing],
-        }
-    )
-    rows["order"] = range(len(rows))
-    colours = [COLOURS[name] for name in words.STANDINGS if name in by_standing]
-    chart = (
-        alt.Chart(rows)
-        .mark_bar(height=22)
-        .encode(
-            x=alt.X("people:Q", stack="zero", axis=None, scale=alt.Scale(domain=[0, int(by_standing.sum())])),
-            color=alt.Color(
-                "standing:N",
-                scale=alt.Scale(domain=list(rows["standing"]), range=colours),
-                legend=alt.Legend(orient="bottom", title=None, symbolType="square"),
-            ),
-            order="order:Q",
-            tooltip=[alt.Tooltip("standing:N", title="Where"), alt.Tooltip("people:Q", title="People", format=",")],
-        )
-        .properties(height=70)
-    )
-    st.altair_chart(chart, width="stretch")
-
-
-# --------------------------------------------------------------------------------- what followed (attributed)
-
-
-def _attributed(read: Read, name: str, campaign: Campaign | None, hours: int, people: pd.DataFrame) -> None:
-    st.subheader(f"What followed within {words.hours(hours)} of a message")
-    by_grain = read("attributed_people", campaign=name, hours=hours)
-    whole = by_grain[by_grain["grain"] == "campaign"]
-    if whole.empty:
-        rows = people[people["standing"] == "not_reached"]
-        cause = ""
-        if not rows.empty:
-            top = rows.iloc[0]
-            cause = (
-                f" Most often: {_lower(words.why(top['state'], top['reason']))} ({words.count(top['people'])} people)."
-            )
-        st.info(f"No data: nobody has been reached, so no purchase can be credited to a message.{cause}")
+def _needed(matters: Sequence[Matter]) -> None:
+    if not matters:
+        st.success("Nothing needs your attention.", icon=":material/check_circle:")
         return
-    reached, converted = int(whole["reached"].iloc[0]), int(whole["converted"].iloc[0])
-    rate = wilson(converted, reached)
-    totals = read("attributed_totals", campaign=name, hours=hours)
-    totals = totals.assign(first=[currency != _main_currency(campaign) for currency in totals["currency"]])
-    totals = totals.sort_values("first", kind="stable")
-    columns = st.columns(3 + min(max(len(totals), 1), 2))
-    columns[0].metric(
-        _goal_title(campaign),
-        words.count(converted),
-        border=True,
-        height="stretch",
-        help=f"Of {reached:,} people reached.",
-    )
-    columns[1].metric(
-        "Rate", words.percent(rate.estimate), border=True, height="stretch",
-        help=f"Of the people reached; 95 % interval {words.percent(rate.low)} to {words.percent(rate.high)}.",
-    )  # fmt: skip
-    columns[2].metric(
-        "Purchases", words.count(totals["purchases"].sum()), border=True, height="stretch", help=_CREDIT_HELP
-    )
-    if totals.empty:
-        columns[3].metric("Revenue", words.amount(0), border=True, height="stretch")
-    for column, row in zip(columns[3:], totals.itertuples(), strict=False):
-        column.metric(
-            f"Revenue, {row.currency}", words.amount(row.revenue), border=True, height="stretch", help=_CREDIT_HELP
-        )
-    if len(totals) > 2:
-        table(
-            ["Currency", "Purchases", "Revenue"],
-            [[r.currency, words.count(r.purchases), words.money(r.revenue, r.currency)] for r in totals.itertuples()],
-        )
-    _by_grain(by_grain, campaign)
-    _by_day(read("attributed_days", campaign=name, hours=hours), hours)
+    lines = []
+    for matter in matters:
+        whose = f"{words.title(matter.campaign)}: " if matter.campaign else ""
+        asked = {"campaign": matter.campaign} if matter.campaign and matter.page != "data_quality" else {}
+        where = link(_PAGES[matter.page], matter.page, **asked)
+        lines.append(f"- {whose}{matter.sentence} ({where})")
+    st.warning("**Needs attention**\n\n" + "\n".join(lines))
 
 
-_CREDIT_HELP = (
-    "A purchase is credited once, to the last message before it, over all campaigns. It says what followed a message, "
-    "not what the message caused: that is the comparison below."
-)
+_PAGES = {"deliverability": "deliverability", "data_quality": "data quality", "audiences": "audiences"}
 
 
-def _by_grain(by_grain: pd.DataFrame, campaign: Campaign | None) -> None:
-    rows = []
-    for grain, title in (("step", words.step), ("channel", words.channel), ("variant", words.title)):
-        part = by_grain[by_grain["grain"] == grain]
-        if len(part) > 1 or grain == "channel":
-            rows += [
-                [
-                    title(row.value),
-                    words.count(row.reached),
-                    words.count(row.converted),
-                    _rate(row.converted, row.reached),
-                ]
-                for row in part.itertuples()
-            ]
-    table(["By message, channel, variant", "People reached", _goal_title(campaign), "Rate (95 % interval)"], rows)
-    st.caption("A person reached by several messages counts once in each line.")
+def _sources() -> Mapping[str, AnySource]:
+    """The sources of the configuration; none when the file cannot be read, which `reengage check` explains."""
+    try:
+        return workspace().sources
+    except ConfigError:
+        return {}
 
 
-def _by_day(days: pd.DataFrame, hours: int) -> None:
-    if len(days) < 2:
-        return
-    days = days.assign(
-        day=pd.to_datetime(days["sent_on"]),
-        sends=days["sends"].astype(float),
-        conversions=days["conversions"].astype(float),
-        window=["still open" if is_open else "over" for is_open in days["is_open"]],
-    )
-    width = max(3, min(26, 300 // ((days["day"].max() - days["day"].min()).days + 1)))
-    charts = []
-    for column, title, colour in (
-        ("sends", "Messages by day sent", GREY), ("conversions", "Of them followed by the goal", TEAL),
-    ):  # fmt: skip
-        base = alt.Chart(days, title=alt.Title(title, anchor="start", fontSize=13, fontWeight="normal"))
-        charts.append(
-            base.mark_bar(size=width, color=colour)
-            .encode(
-                x=alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6, grid=False)),
-                y=alt.Y(f"{column}:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=4, format=",d")),
-                opacity=alt.Opacity(
-                    "window:N", scale=alt.Scale(domain=["over", "still open"], range=[1, 0.45]), legend=None
-                ),
-                tooltip=[
-                    alt.Tooltip("day:T", title="Sent on", format="%-d %B %Y"),
-                    alt.Tooltip(f"{column}:Q", title=title, format=","),
-                    alt.Tooltip("window:N", title=f"Window of {hours} h"),
-                ],
-            )
-            .properties(height=170)
-        )
-    for place, chart in zip(st.columns(2), charts, strict=True):
-        place.altair_chart(chart, width="stretch")
-    if days["is_open"].any():
-        st.caption(f"Paler days: some of their messages are less than {words.hours(hours)} old, so more may follow.")
+# ---------------------------------------------------------------------------------------------- the campaigns
 
 
-# --------------------------------------------------------------------------------------- live figures
+def _state(campaign: Campaign | None, holds: pd.DataFrame, name: str, today: date) -> str:
+    """Whether a campaign runs; what holds it first."""
+    if campaign is None:
+        return "File at fault" if name in configured() else "No file"
+    causes = {row.cause: row.reason for row in holds[holds["campaign"].isin([name, "*"])].itertuples()}
+    if "everything" in causes:
+        return "Off"
+    if "paused" in causes:
+        return "Suspended" if causes["paused"] in words.SUSPENSIONS else "Off"
+    if "ended" in causes or (campaign.period.end and today > campaign.period.end):
+        return "Over"
+    if "gate" in causes:
+        return "Held"
+    return "Not begun" if campaign.period.start and today < campaign.period.start else "On"
 
 
-def _reports(read: Read, name: str) -> None:
-    rows = read("reports", campaign=name)
-    if rows.empty:
-        return
-    st.subheader("What came back")
-    noted = [name for name in words.REPORTS if name != "accepted"]
-    if not int(rows[noted].to_numpy().sum()):
-        st.markdown(
-            "No provider has reported anything about these messages yet. `reengage hooks` receives reports, and "
-            "archives of them can be a source of `reengage ingest`."
-        )
-        return
+def _campaigns(
+    rows: pd.DataFrame,
+    revenue: pd.DataFrame,
+    states: Mapping[str, str],
+    links: Mapping[str, Linked],
+    told: Mapping[str, str],
+    matters: Sequence[Matter],
+    hours: int,
+) -> None:
+    """One row for each campaign, also for those that have enrolled nobody."""
+    st.subheader("Campaigns")
+    figures = ["enrolled", "reached", "messages", "converted"]
+    people = rows.set_index("campaign")[figures].astype(int).to_dict("index")
+    nothing = dict.fromkeys(figures, 0)
+    currencies = list(revenue.groupby("currency")["purchases"].sum().sort_values(ascending=False).index)
+    earned = {(row.campaign, row.currency): row.revenue for row in revenue.itertuples()}
     table(
-        ["Message", *words.REPORTS.values()],
+        [
+            "Campaign", "State", "Enrolled", "Reached", "Messages", "Conversions",
+            *(f"Revenue, {currency}" for currency in currencies), "Against those held out", "Needs attention",
+        ],
         [
             [
-                _message(r.step, r.channel),
-                *(words.count(getattr(r, name)) for name in words.REPORTS),
+                links[name], state, *(words.count(people.get(name, nothing)[figure]) for figure in figures),
+                *(words.amount(earned.get((name, currency), 0)) for currency in currencies),
+                told.get(name, "Nobody enrolled"), _short(matters, name),
             ]
-            for r in rows.itertuples()
+            for name, state in states.items()
         ],
-    )
+        "Campaigns",
+    )  # fmt: skip
     st.caption(
-        "Accepted by the provider is not yet delivered. Mail programs that fetch every picture are counted apart from "
-        "people who open; a click counts as opened by a person."
+        f"People count once per campaign. Conversions are people who reached the campaign's goal within "
+        f"{words.hours(hours)} of a message; purchases are credited once, to the last message before them. Both say "
+        "what followed a message, not what it caused: that is the comparison with people held out, in percentage "
+        "points of those who reached the goal since enrolment. With more campaigns on this page its intervals are wider "
+        "than on a campaign's own, so that of those called better or worse 5 % at most are so by chance."
     )
 
 
-def _message(step: str, channel: str) -> str:
-    return words.step(step) if "." in step else f"{words.step(step)}, {words.channel(channel)}"
-
-
-def _open(read: Read, name: str, measured: pd.Series) -> None:
-    sends = read("open_sends", campaign=name)
-    st.subheader("Open right now")
-    if sends.empty:
-        st.markdown("No message is open: nothing planned, nothing in doubt.")
-        return
-    now = _clock(measured)
-    doubtful = sends[sends["state"] == "unknown"]
-    states = {"planned": "Planned", "retry_wait": "Waiting to be tried again", "in_flight": "Being sent"}
-    rows = [
-        [states[state], words.channel(channel), words.count(part["sends"].sum()), words.age(now - part["since"].min())]
-        for (state, channel), part in sends[sends["state"] != "unknown"].groupby(["state", "channel"])
-    ]
-    table(["State", "Channel", "Messages", "Oldest"], rows)
-    if doubtful.empty:
-        st.markdown("Nothing is in doubt.")
-        return
-    st.warning(
-        f"{words.count(doubtful['sends'].sum())} messages are in doubt: the provider's answer was lost. They are never "
-        "sent blindly again; `reengage sends list` shows them.",
-        icon=":material/help:",
-    )
-    ages = [(now - since).total_seconds() / 3600 for since in doubtful["since"]]
-    bands = doubtful.assign(band=[next(n for n, (most, _) in enumerate(_BANDS) if age < most) for age in ages])
-    table(
-        ["In doubt for", "Channel", "Messages", "Oldest since"],
-        [
-            [
-                _BANDS[band][1],
-                words.channel(channel),
-                words.count(part["sends"].sum()),
-                words.moment(part["since"].min(), measured["business_zone"]),
-            ]
-            for (band, channel), part in bands.groupby(["band", "channel"])
-        ],
+def _told(verdict: Verdict) -> str:
+    """A campaign's comparison in few words."""
+    if verdict.effect is None:
+        return verdict.words.capitalize()
+    effect = verdict.effect
+    return (
+        f"{verdict.words.capitalize()}: {words.points(effect.estimate)} ({words.points(effect.low)} to "
+        f"{words.points(effect.high)})"
     )
 
 
-_BANDS = (
-    (1, "Under an hour"),
-    (6, "1 to 6 hours"),
-    (24, "6 to 24 hours"),
-    (72, "1 to 3 days"),
-    (float("inf"), "More than 3 days"),
-)
-
-
-def _clock(measured: pd.Series) -> datetime:
-    """What ages are told against: the wall clock, or in a simulated database the newest moment it has seen."""
-    if measured["mode"] != "simulated":
-        return datetime.now(UTC)
-    return max(at for at in (measured["as_of"], measured["last_run_as_of"]) if at is not None)
-
-
-def _gate(read: Read, measured: pd.Series) -> None:
-    st.subheader("Data gate")
-    loads = read("loads")
-    if loads.empty:
-        st.markdown("No data: nothing has been delivered yet.")
-        return
-    held = loads[loads["state"] == "held"]
-    if held.empty:
-        st.markdown("The newest delivery of every source was taken in." if (loads["state"] == "merged").all() else "")
-    else:
-        st.error(f"Deliveries held back: {len(held)}. Campaigns that read them do not send until they are released.")
-    table(
-        ["Source", "Delivers", "State", "As of", "Lines", "Taken", "Known before", "Set aside", "Waiting", "Checks"],
-        [
-            [
-                row.source, words.title(row.entity), words.LOADS.get(row.state, row.state),
-                words.moment(row.as_of, measured["business_zone"]), words.count(row.lines_in),
-                words.count(row.accepted), words.count(row.duplicate), words.count(row.quarantined),
-                words.count(row.parked), _checks(row),
-            ]
-            for row in loads.itertuples()
-        ],
-    )  # fmt: skip
-    broken = read("checks")
-    if not broken.empty:
-        table(
-            ["Broken expectation", "Source", "Column", "Seen", "Expected", "Weight"],
-            [
-                [
-                    words.title(row.expectation.removeprefix("expect_")), f"{row.source}, {row.entity}",
-                    row.column_name or "", row.observed or "", row.expected or "",
-                    "stops the load" if row.outcome == "failed" else "warning",
-                ]
-                for row in broken.itertuples()
-            ],
-        )  # fmt: skip
-
-
-def _checks(row: Any) -> str:
-    told = [
-        f"{number} {word}"
-        for number, word in (
-            (row.checks_failed, "broken"),
-            (row.checks_warned, "warned"),
-            (row.checks_passed, "met"),
-            (row.checks_without_history, "too early to tell"),
-        )
-        if number
-    ]
-    return ", ".join(told) or "none yet"
-
-
-# ---------------------------------------------------------------------------------------- small words
-
-
-def _rate(successes: float, n: float) -> str:
-    found = wilson(int(successes), int(n))
-    return f"{words.percent(found.estimate)} ({words.percent(found.low)} to {words.percent(found.high)})"
-
-
-def _goal_is_purchase(campaign: Campaign | None) -> bool:
-    return campaign is None or campaign.goal.event == "purchase"
-
-
-def _goal_title(campaign: Campaign | None) -> str:
-    return "People who bought" if _goal_is_purchase(campaign) else "People who reached the goal"
-
-
-def _main_currency(campaign: Campaign | None) -> str | None:
-    return campaign.currency if campaign else None
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+def _short(matters: Sequence[Matter], name: str) -> str:
+    return ", ".join(matter.short for matter in matters if matter.campaign == name) or "Nothing"
 
 
 page()

@@ -16,17 +16,22 @@ from dashboards.components import (
     GREY,
     LEAF,
     PLUM,
-    STYLE,
     TEAL,
+    begun,
     chosen,
-    configured,
     definition,
+    link,
+    not_measured,
     notices,
-    stamp,
+    retargeting,
     table,
+    window,
 )
 from dashboards.costs import costs
-from dashboards.reading import Read, explained, snapshot
+from dashboards.lift import lift
+from dashboards.narrowing import days
+from dashboards.reach import reach
+from dashboards.reading import explained, snapshot
 
 MILESTONE_COLOURS = {"lead": GREY, "deep_conversation": LEAF, "qualified": TEAL, "qualified_before": AMBER}
 ORDER_COLOURS = {1: TEAL, 2: AMBER, 3: PLUM}
@@ -35,9 +40,8 @@ LEAD = "A lead is one conversation: somebody who clicked on two ads is two leads
 
 def page() -> None:
     """The page from top to bottom, from one consistent snapshot."""
-    st.html(STYLE)
-    with explained(), snapshot() as read:
-        names = _campaign_names(read)
+    with begun("partial_leads"), explained(), snapshot() as read:
+        names = sorted(retargeting(read))
         if not names:
             st.title("Partial leads")
             st.info("No campaign retargets leads yet: none has a `retargeting:` group in its campaign.yaml.")
@@ -50,10 +54,11 @@ def page() -> None:
         notices(read, name)
         moment = read("data_as_of")
         if moment.empty:
-            _refresh(None)
-            st.info("Nothing has been measured yet: no data. `reengage evaluate` measures; then press Refresh.")
+            window(None)
+            not_measured()
             return
-        _refresh(moment.iloc[0])
+        measured = moment.iloc[0]
+        hours = window(measured)
         leads = read("leads", campaign=name)
         if leads.empty:
             _nobody(campaign)
@@ -63,32 +68,28 @@ def page() -> None:
         _figures(leads)
         _milestones(retargeted, orders)
         _qualified(leads, orders)
-        days = read("retargets_by_day", campaign=name)
-        if days.empty:
+        by_day = read("retargets_by_day", campaign=name)
+        if by_day.empty:
             st.info("No retarget has been sent yet, so there is nothing to show by day or hour.")
             return
-        first, last = _days(days)
-        _by_day(days, orders, first, last)
+        first, last = _days(by_day)
+        _by_day(by_day, orders, first, last)
         _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
         costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
+        people = read("people", campaign=name)
+        if not people.empty:
+            reach(people)
+            is_anyone_reached = "reached" in set(people["standing"])
+            lift(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
+        st.markdown(
+            "More of this campaign: "
+            + link("what providers reported and what is open", "deliverability", campaign=name)
+            + ", "
+            + link("its ad audiences", "audiences", campaign=name)
+        )
 
 
-# ------------------------------------------------------------------------------- what is looked at
-
-
-def _campaign_names(read: Read) -> list[str]:
-    """Campaigns that retarget, and those whose leads were measured before their file went."""
-    retargeting = {name for name in configured() if (campaign := definition(name)) and campaign.retargeting}
-    return sorted(retargeting | set(read("retargeting_campaigns")["campaign"]))
-
-
-def _refresh(measured: pd.Series | None) -> None:
-    with st.form("refresh", border=False):
-        button, place = st.columns([1.3, 6.7], vertical_alignment="center")
-        button.form_submit_button("Refresh", icon=":material/refresh:", width="stretch")
-        if measured is not None:
-            with place:
-                stamp(measured)
+# --------------------------------------------------------------------------------------- before there is data
 
 
 def _nobody(campaign: Campaign | None) -> None:
@@ -231,43 +232,21 @@ def _qualified(leads: pd.DataFrame, orders: Sequence[int]) -> None:
 # ------------------------------------------------------------------------------------- when it happened
 
 
-def _days(days: pd.DataFrame) -> tuple[date, date]:
-    """The days to show, which the address keeps once they are fewer than all."""
-    everything = (min(days["day"]), max(days["day"]))
-    state = st.session_state
-    if "days" not in state:
-        state["days"] = _asked_days() or everything
-    elif state["days"] == state.get("all_days"):  # all there were; now there may be more
-        state["days"] = everything
-    if len(state["days"]) == 2:  # else the first of two clicks
-        first, last = max(state["days"][0], everything[0]), min(state["days"][1], everything[1])
-        state["days"] = (first, last) if first <= last else everything
-    state["all_days"] = everything
+def _days(happened: pd.DataFrame) -> tuple[date, date]:
+    """The days to show in this chart and the next."""
     st.subheader("Day-wise retargeting qualified leads")
     place, _ = st.columns([2, 3])
-    asked = place.date_input(
-        "Days", min_value=everything[0], max_value=everything[1], key="days", format="YYYY-MM-DD",
-        help="For this chart and the next. Everything counts on the day and hour at which it happened, in the "
-        "business time zone: a response or qualification may be later than its retarget.",
-    )  # fmt: skip
-    first, last = asked if len(asked) == 2 else (asked[0], everything[1])
-    for name, day in (("from", first), ("to", last)):
-        if (first, last) == everything:
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = day.isoformat()
-    return first, last
+    return days(
+        (min(happened["day"]), max(happened["day"])),
+        place,
+        "Days",
+        "For this chart and the next. Everything counts on the day and hour at which it happened, in the business time "
+        "zone: a response or qualification may be later than its retarget.",
+    )
 
 
-def _asked_days() -> tuple[date, date] | None:
-    try:
-        return date.fromisoformat(st.query_params.get("from", "")), date.fromisoformat(st.query_params.get("to", ""))
-    except ValueError:
-        return None
-
-
-def _by_day(days: pd.DataFrame, orders: Sequence[int], first: date, last: date) -> None:
-    counts = {(row.day, row.retarget): int(row.qualified) for row in days.itertuples()}
+def _by_day(happened: pd.DataFrame, orders: Sequence[int], first: date, last: date) -> None:
+    counts = {(row.day, row.retarget): int(row.qualified) for row in happened.itertuples()}
     calendar = [day.date() for day in pd.date_range(first, last)]
     wide = pd.DataFrame(
         [{"day": day, **{words.order(order): counts.get((day, order), 0) for order in orders}} for day in calendar]

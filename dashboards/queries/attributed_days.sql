@@ -6,6 +6,10 @@ grain: one row per send day
 params:
   campaign: text - the campaign's name
   hours: int = 24 - attribution window in hours
+  channel: text = null - messages of one channel; left out: of all
+  variant: text = null - messages of one variant; left out: of all
+  first_day: date = null - messages sent on this day or later; left out: from the first on
+  last_day: date = null - messages sent on this day or earlier; left out: up to the last
 returns:
   sent_on: date unique - day in the business time zone
   sends: numeric - messages accepted
@@ -17,6 +21,9 @@ with goals as (
     from evaluation.attributed
     where campaign = :campaign
         and hours < :hours
+        and channel = coalesce(:channel, channel)
+        and variant = coalesce(:variant, variant)
+        and sent_on between coalesce(:first_day, sent_on) and coalesce(:last_day, sent_on)
     group by sent_on
 )
 
@@ -32,5 +39,8 @@ from evaluation.attributed_cells as cells
 cross join evaluation.data_as_of as measured
 left join goals on goals.sent_on = cells.sent_on
 where cells.campaign = :campaign
+    and cells.channel = coalesce(:channel, cells.channel)
+    and cells.variant = coalesce(:variant, cells.variant)
+    and cells.sent_on between coalesce(:first_day, cells.sent_on) and coalesce(:last_day, cells.sent_on)
 group by cells.sent_on
 order by cells.sent_on

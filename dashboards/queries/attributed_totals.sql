@@ -6,6 +6,10 @@ grain: one row per currency with a credited purchase
 params:
   campaign: text - the campaign's name
   hours: int = 24 - attribution window in hours
+  channel: text = null - messages of one channel; left out: of all
+  variant: text = null - messages of one variant; left out: of all
+  first_day: date = null - messages sent on this day or later; left out: from the first on
+  last_day: date = null - messages sent on this day or earlier; left out: up to the last
 returns:
   currency: text unique - ISO 4217 code
   purchases: numeric - purchases credited
@@ -15,6 +19,9 @@ select currency, sum(purchases) as purchases, sum(revenue) as revenue
 from evaluation.attributed
 where campaign = :campaign
     and hours < :hours
+    and channel = coalesce(:channel, channel)
+    and variant = coalesce(:variant, variant)
+    and sent_on between coalesce(:first_day, sent_on) and coalesce(:last_day, sent_on)
 group by currency
 having sum(purchases) > 0
 order by sum(purchases) desc, currency

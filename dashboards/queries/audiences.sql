@@ -1,11 +1,12 @@
 /*
-Size of the audiences a campaign keeps on ad platforms, what is on the way, and what the platform says of them.
+Size of the audiences that campaigns keep on ad platforms, what is on the way, and what the platform says of them.
 
 owner: evaluation
-grain: one row per platform and audience
+grain: one row per campaign, platform and audience
 params:
-  campaign: text - the campaign's name
+  campaign: text = null - one campaign's name; left out: all of them
 returns:
+  campaign: text - the campaign's name
   platform: text - the ad platform
   audience: text - the audience's name
   wanted: bigint - people who should be in it
@@ -28,9 +29,9 @@ returns:
   enough: bigint nullable - people who must belong in it before it is made again
 */
 select
-    platform, audience, wanted, applied, in_flight, to_add, to_remove, refused, oldest_removal_at, trouble,
+    campaign, platform, audience, wanted, applied, in_flight, to_add, to_remove, refused, oldest_removal_at, trouble,
     trouble_since, measured_on, least, most, match_rate, is_usable, size_words, deletion_begun_at, deleted_at,
     enough
 from evaluation.audiences
-where campaign = :campaign
-order by platform, audience
+where campaign = coalesce(:campaign, campaign)
+order by campaign, platform, audience

@@ -1,11 +1,12 @@
 /*
-What providers reported about a campaign's accepted messages, by step and channel.
+What providers reported about accepted messages, by campaign, step and channel.
 
 owner: evaluation
-grain: one row per step and channel
+grain: one row per campaign, step and channel
 params:
-  campaign: text - the campaign's name
+  campaign: text = null - one campaign's name; left out: all of them
 returns:
+  campaign: text - the campaign's name
   step: text - the step or sub-step
   channel: text - the channel
   accepted: bigint - messages the provider took
@@ -19,7 +20,8 @@ returns:
   replied: bigint - of them, those answered
 */
 select
-    step, channel, accepted, delivered, opened, machine_opened, clicked, failed, complained, unsubscribed, replied
+    campaign, step, channel, accepted, delivered, opened, machine_opened, clicked, failed, complained, unsubscribed,
+    replied
 from evaluation.reports
-where campaign = :campaign
-order by step, channel
+where campaign = coalesce(:campaign, campaign)
+order by campaign, step, channel

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboards.contents import pages, title
+
 HERE = Path(__file__).parent
 
 # A picture of our own: Streamlit fetches its named icons from outside when they are used as a favicon.
-st.set_page_config(page_title="reengage", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.set_page_config(page_icon=str(HERE / "icon.svg"), layout="wide")
 
-files = sorted((HERE.parent / "pages").glob("[a-z]*.py"))
-st.navigation([st.Page(file, title=file.stem.replace("_", " ").capitalize()) for file in files]).run()
+shown = [st.Page(file, title=title(file.stem), url_path=file.stem) for file in pages()]
+
+
+def door() -> None:
+    """Leads on to the first page: the one at the root has no name in its address, and every page is to have one."""
+    st.switch_page(shown[0], query_params=st.query_params.to_dict())
+
+
+st.navigation([st.Page(door, title="reengage", default=True, visibility="hidden"), *shown]).run()

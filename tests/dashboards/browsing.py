@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import shutil
 import socket
@@ -50,7 +52,7 @@ class Reader:
     """A page in a browser, with everything it asked for."""
 
     page: Page
-    end: str = "data-gate"  # the last heading
+    end: str = "page-end"  # what every page ends with
     requests: list[str] = field(default_factory=list)
 
     def open(self, address: str) -> None:
@@ -94,6 +96,20 @@ class Reader:
             if rows[0][0] == first_column:
                 return {row[0]: row[1:] for row in rows[1:]}
         pytest.fail(f"the page has no table of {first_column!r}")
+
+    def saved(self, title: str) -> tuple[str, list[list[str]]]:
+        """The CSV file of one table, by its title: what it is called, and its cells."""
+        with self.page.expect_download() as waited:
+            self.page.get_by_role("button", name=f"{title} as CSV", exact=True).click()
+        written = Path(waited.value.path()).read_text("utf-8-sig")
+        return waited.value.suggested_filename, list(csv.reader(io.StringIO(written, newline="")))
+
+    def is_wider_than_the_window(self) -> bool:
+        """Whether somebody would have to scroll sideways."""
+        return self.page.evaluate(
+            """[document.documentElement, document.querySelector("[data-testid=stMain]")]
+                .some(e => e.scrollWidth > e.clientWidth)"""
+        )
 
     def _note(self, request: Request) -> None:
         self.requests.append(request.url)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import streamlit as st
 from playwright.sync_api import Browser, sync_playwright
 
+from tasks.store.workspace import Workspace
 from tests.dashboards.browsing import Reader, chromium
+from tests.dashboards.looking import point_at
+from tests.evaluation_world import write_campaign
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +40,17 @@ def reader(browser: Browser) -> Iterator[Reader]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield Reader(context.new_page())
     context.close()
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, make_workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """A simulated database with two campaigns, on which pages are opened without a browser."""
+    campaigns = tmp_path / "config" / "campaigns"
+    write_campaign(campaigns, "alpha", "currency: EUR", "description: Win back whoever is late.")
+    write_campaign(campaigns, "beta", "goal: {event: booked, where: {plan: gold}}")
+    work = make_workspace(config=tmp_path / "config", mode="simulated")
+    point_at(monkeypatch, work)
+    yield work
+    st.cache_resource.clear()

@@ -56,7 +56,7 @@ DELETED = {
 
 @pytest.fixture(scope="module")
 def address(make_database: Callable[..., Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the overview of a campaign whose audiences have all that can be said of one."""
+    """The address of the page of a campaign whose audiences have all that can be said of one."""
     chromium()
     root = tmp_path_factory.mktemp("audiences")
     write_campaign(root / "config" / "campaigns", NAME)
@@ -74,7 +74,7 @@ def address(make_database: Callable[..., Database], tmp_path_factory: pytest.Tem
         insert(connection, "campaign.runs", [{"flow": "dispatch", "as_of": AS_OF, "state": "completed"}])
     measure.campaigns(work, AS_OF)
     with served(work, root) as served_at:
-        yield f"{served_at}/?campaign={NAME}"
+        yield f"{served_at}/audiences?campaign={NAME}"
     work.close()
 
 

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from config.settings import CHECKOUT
 from flows.__main__ import app
 from tasks.store.engine import Database
+from tests.dashboards.looking import opened
 
 CAMPAIGN = "lapsing_customers"
-PAGE = CHECKOUT / "dashboards" / "pages" / "overview.py"
 # From the hand-computed rhythms of tests/sources/test_cdnow.py: so many are late on 1 April 1997.
 LATE = 80
 
@@ -54,10 +53,10 @@ def test_the_campaign_is_played_on_the_rhythms_of_the_file(database: Database) -
     assert enrolled["treated"] + enrolled["holdout"] == LATE
     assert _people(silent, "no message") == {"no_consent": enrolled["treated"]}
     assert _tell("evaluate", "--as-of", "1997-04-01")[0]["not_reached"] == enrolled["treated"]
-    tables = _tables()
-    assert dict(tables["Why"]["People"]) == {"No consent on any channel": str(enrolled["treated"])}
+    assert dict(_tables("lapsing")["Why"]["People"]) == {"No consent on any channel": str(enrolled["treated"])}
     # Beside a warning that is about a column.
-    assert tables["Broken expectation"].loc["Table columns to match set", "Seen"].endswith("number\\_of\\_cds")
+    broken = _tables("data_quality")["Broken expectation"]
+    assert broken.loc["Table columns to match set", "Seen"].endswith("number\\_of\\_cds")
 
     _tell("sample", "contacts", "--as-of", "1998-07-01")
     runs = [_tell("run", CAMPAIGN, "--as-of", day) for day in ("1997-04-02", "1997-04-03")]
@@ -74,10 +73,7 @@ def test_the_campaign_is_played_on_the_rhythms_of_the_file(database: Database) -
     assert tuple(messages) == (sent, sent)
 
 
-def _tables() -> dict[str, Any]:
-    """The overview's tables by the names of their first columns."""
-    page = AppTest.from_file(str(PAGE), default_timeout=60)
-    page.query_params["campaign"] = CAMPAIGN
-    page.run()
-    assert not page.exception
+def _tables(page_name: str) -> dict[str, Any]:
+    """A page's tables by the names of their first columns."""
+    page = opened(page_name, campaign=CAMPAIGN)
     return {table.value.index.name: table.value for table in page.table}

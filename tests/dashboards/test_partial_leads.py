@@ -153,14 +153,15 @@ def test_every_cell_is_what_plain_loops_count(weekend: tuple[Story, datetime], l
         ]
 
 
-def test_every_mark_of_the_four_charts_and_its_hover_are_what_plain_loops_count(
+def test_every_mark_of_the_charts_and_its_hover_are_what_plain_loops_count(
     weekend: tuple[Story, datetime], look: Callable[..., AppTest]
 ) -> None:
     story, end = weekend
     measure.campaigns(story.stage.work, end)
     truth = story.truth(end, ADS, BERLIN)
 
-    milestones, qualified, by_day, by_hour = charts(look(story.stage.work, campaign="back"))
+    page = look(story.stage.work, campaign="back")
+    milestones, qualified, by_day, by_hour, standing = charts(page)
 
     # R18
     stages = {**STAGES, "qualified_before": "Had qualified before"}
@@ -219,6 +220,9 @@ def test_every_mark_of_the_four_charts_and_its_hover_are_what_plain_loops_count(
         for hover in hovers
     )
     assert len(hovers) == len(marks) == 24 * 3 * 2
+    # who was reached
+    enrolled = {metric.label: metric.value for metric in page.metric}["Enrolled"]
+    assert sum(mark["people"] for mark in standing[0]) == int(enrolled) > 0
 
 
 def test_what_the_page_shows_ties_out(weekend: tuple[Story, datetime], look: Callable[..., AppTest]) -> None:

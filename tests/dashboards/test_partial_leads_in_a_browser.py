@@ -29,13 +29,13 @@ def shown(
     story.stage.work.close()
 
 
-def test_the_page_shows_four_charts_and_the_figures_of_plain_loops(shown: tuple[str, Truth], reader: Reader) -> None:
+def test_the_page_shows_its_charts_and_the_figures_of_plain_loops(shown: tuple[str, Truth], reader: Reader) -> None:
     address, truth = shown
     reader.end = "hourly-retargeting"
 
     reader.open(address)
     reader.page.wait_for_function("document.querySelectorAll('[data-testid=stVegaLiteChart] canvas, "
-                                  "[data-testid=stVegaLiteChart] svg').length === 4")  # fmt: skip
+                                  "[data-testid=stVegaLiteChart] svg').length === 5")  # fmt: skip
 
     qualified = [truth.sum_of("back", order, "qualified") for order in (1, 2, 3)]
     assert reader.metrics()["Leads in the system"] == str(truth.total("back"))

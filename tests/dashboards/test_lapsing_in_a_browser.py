@@ -1,4 +1,4 @@
-"""The overview in a real browser, after a real play: files in, messages in the outbox, figures on the page.
+"""The page of one campaign in a real browser, after a real play: files in, messages in the outbox, figures on the page.
 
 What the page says is computed again here from three things only: the input files, the outbox's own rows and the
 published assignment formula.
@@ -253,7 +253,7 @@ def _outbox(work: Workspace, shop: Shop) -> dict[str, datetime]:
 
 def test_the_page_equals_files_outbox_and_formula_and_refresh_shows_newer_data(played: Played, reader: Reader) -> None:
     truth = played.truth
-    reader.open(f"{played.address}/?campaign={CAMPAIGN}")
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}")
     reader.settle("Data as of 3 April 2026, 06:00")
 
     with using(played.work):
@@ -308,7 +308,7 @@ def test_the_play_is_worth_looking_at(played: Played) -> None:
 def test_a_shared_link_opens_the_same_window_elsewhere(played: Played, reader: Reader, browser: Browser) -> None:
     with using(played.work):
         evaluate.fn(as_of=LOOKED_BACK_AT)
-    reader.open(f"{played.address}/?campaign={CAMPAIGN}")
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}")
     reader.refresh(36, "4 April 2026, 06:00")
     link, shown = reader.page.url, reader.metrics()
 
@@ -316,12 +316,12 @@ def test_a_shared_link_opens_the_same_window_elsewhere(played: Played, reader: R
     elsewhere.open(link)
 
     assert elsewhere.metrics() == shown
-    assert elsewhere.page.get_by_role("spinbutton").input_value() == "36"
+    assert elsewhere.page.get_by_role("spinbutton", name="Attribution window in hours").input_value() == "36"
     elsewhere.page.context.close()
 
 
 def test_on_paper_the_figures_stand_without_controls(played: Played, reader: Reader) -> None:
-    reader.open(f"{played.address}/?campaign={CAMPAIGN}")
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}")
 
     reader.page.emulate_media(media="print")
 
@@ -333,7 +333,7 @@ def test_on_paper_the_figures_stand_without_controls(played: Played, reader: Rea
 
 def test_no_page_cuts_a_figure_short_on_a_small_laptop(played: Played, reader: Reader) -> None:
     reader.page.set_viewport_size({"width": 1180, "height": 800})
-    reader.open(f"{played.address}/?campaign={CAMPAIGN}")
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}")
 
     cut = reader.page.evaluate(
         "[...document.querySelectorAll('[data-testid=stMetricValue]')]"
@@ -344,7 +344,7 @@ def test_no_page_cuts_a_figure_short_on_a_small_laptop(played: Played, reader: R
 
 
 def test_the_page_names_no_person(played: Played, reader: Reader) -> None:
-    reader.open(f"{played.address}/?campaign={CAMPAIGN}")
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}")
     shown: Any = reader.page.content()
 
     assert "@example.com" not in shown
