@@ -324,8 +324,8 @@ def _history(rows: pd.DataFrame, campaign: Campaign | None, hours: int) -> None:
         [_past(part.set_index("arm")) for part in versions],
     )  # fmt: skip
     st.caption(
-        f"{words.goal_title(campaign)} within {words.hours(hours)} of enrolment. Each holdout stands for itself, and what "
-        "came of one that is over stays here when its people are deleted after their period."
+        f"{words.goal_title(campaign)} within {words.hours(hours)} of enrolment. Each holdout stands for itself, and "
+        "what came of one that is over stays here when its people are deleted after their period."
     )
 
 
