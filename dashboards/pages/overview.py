@@ -145,8 +145,8 @@ def _campaigns(
         f"People count once per campaign. Conversions are people who reached the campaign's goal within "
         f"{words.hours(hours)} of a message; purchases are credited once, to the last message before them. Both say "
         "what followed a message, not what it caused: that is the comparison with people held out, in percentage "
-        "points of those who reached the goal since enrolment. With more campaigns on this page its intervals are wider "
-        "than on a campaign's own, so that of those called better or worse 5 % at most are so by chance."
+        "points of those who reached the goal since enrolment. With more campaigns on this page its intervals are "
+        "wider than on a campaign's own, so that of those called better or worse 5 % at most are so by chance."
     )
 
 

@@ -280,7 +280,7 @@ def test_narrowed_to_a_part_every_message_counts_and_the_comparison_hides(
     for currency in ("EUR", "USD"):
         revenue = sum((row["amount"] for row in purchases if row["currency"] == currency), Decimal(0))
         assert shown.get(f"Revenue, {currency}", "0.00") == f"{revenue:,.2f}"
-    assert "The comparison is hidden while the page is narrowed by" in said(page)
+    assert "The comparison is hidden while this page is narrowed by" in said(page)
     assert "Group" not in tables(page)
     assert asked(page) == {"campaign": "alpha", "hours": "100"} | narrowed
 
