@@ -65,8 +65,8 @@ def _alarm(row: pd.Series, campaign: str, now: datetime, zone: str) -> None:
     if pd.notna(row.oldest_removal_at) and now - row.oldest_removal_at > LONGEST_REMOVAL:
         ago = f"{words.age(now - row.oldest_removal_at)} ago"
         still = f"1 person should have left {ago} and may still see ads."
-        if row.to_remove > 1:
-            people = words.count(row.to_remove)
+        if row.to_remove + row.leaving > 1:
+            people = words.count(row.to_remove + row.leaving)
             still = f"{people} people should have left and may still see ads, the first of them {ago}."
         st.error(f"{name}: {still}", icon=":material/person_remove:")
     if pd.notna(row.trouble):
@@ -97,10 +97,10 @@ def _deletion(row: pd.Series, zone: str) -> str:
 
 
 def _to_remove(row: pd.Series, now: datetime) -> str:
-    """How many, and how long the first of them has waited."""
-    if pd.isna(row.oldest_removal_at):
-        return words.count(row.to_remove)
-    return f"{words.count(row.to_remove)}, oldest {words.age(now - row.oldest_removal_at)}"
+    """How many, how many were told to leave without an answer yet, and how long the first of all has waited."""
+    told = f", {words.count(row.leaving)} on the way" if row.leaving else ""
+    oldest = f", oldest {words.age(now - row.oldest_removal_at)}" if pd.notna(row.oldest_removal_at) else ""
+    return f"{words.count(row.to_remove)}{told}{oldest}"
 
 
 def _name(row: pd.Series, campaign: str) -> str:

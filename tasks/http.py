@@ -65,6 +65,11 @@ class Answer:
             return None
 
     @property
+    def answered_at(self) -> datetime:
+        """When it was answered, to the second: by the provider's own clock where it says so, else by ours."""
+        return _moment(self.headers.get("date", "")) or datetime.now(UTC)
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds to leave the provider alone, as it asked: a number, or a date counted from its own clock."""
         asked = self.headers.get("retry-after", "").strip()
@@ -73,7 +78,7 @@ class Answer:
         until = _moment(asked)
         if until is None:
             return None
-        return max((until - (_moment(self.headers.get("date", "")) or datetime.now(UTC))).total_seconds(), 0)
+        return max((until - self.answered_at).total_seconds(), 0)
 
 
 def call(

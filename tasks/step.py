@@ -79,8 +79,10 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextlib.contextmanager
-def going_on(what_waits: str, failures: list[str] | None = None) -> Iterator[None]:
-    """Tell a failure of this block and go on after it; its words join `failures`, and name no person.
+def going_on(
+    what_waits: str, failures: list[str] | None = None, errors: list[ReengageError] | None = None
+) -> Iterator[None]:
+    """Tell a failure of this block and go on after it; its words join `failures`, itself `errors`: no person is named.
 
     That another run does this work is no failure.
     """
@@ -89,10 +91,13 @@ def going_on(what_waits: str, failures: list[str] | None = None) -> Iterator[Non
     except Superseded as why:
         say(str(why))
     except Exception as error:  # noqa: BLE001 - whatever it is, what comes after does not need this block
-        failure = f"{what_waits}: {_reduced(error)}"
+        reduced = _reduced(error)
+        failure = f"{what_waits}: {reduced}"
         say(failure)
         if failures is not None:
             failures.append(failure)
+        if errors is not None:
+            errors.append(reduced)
 
 
 def _reduced(error: Exception) -> ReengageError:

@@ -13,9 +13,10 @@ returns:
   applied: bigint - people who are in it, as far as the platform was told
   in_flight: bigint - people of whom it was told and has not said yet what became of that
   to_add: bigint - people still to be added
-  to_remove: bigint - people still to be removed
+  to_remove: bigint - people still to be removed, also those in it by a contact they no longer have
+  leaving: bigint - people told to leave, of whom the platform has not said yet whether they are out
   refused: bigint - people it cannot take
-  oldest_removal_at: timestamptz nullable - since when somebody should be out who is still in
+  oldest_removal_at: timestamptz nullable - since when somebody should be out who is still in, or may be
   trouble: text nullable - why it cannot be told anything, in the platform's own words
   trouble_since: timestamptz nullable - since when
   measured_on: date nullable - the last day on which the platform said how large it is
@@ -29,9 +30,9 @@ returns:
   enough: bigint nullable - people who must belong in it before it is made again
 */
 select
-    campaign, platform, audience, wanted, applied, in_flight, to_add, to_remove, refused, oldest_removal_at, trouble,
-    trouble_since, measured_on, least, most, match_rate, is_usable, size_words, deletion_begun_at, deleted_at,
-    enough
+    campaign, platform, audience, wanted, applied, in_flight, to_add, to_remove, leaving, refused, oldest_removal_at,
+    trouble, trouble_since, measured_on, least, most, match_rate, is_usable, size_words, deletion_begun_at,
+    deleted_at, enough
 from evaluation.audiences
 where campaign = coalesce(:campaign, campaign)
 order by campaign, platform, audience

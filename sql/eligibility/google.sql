@@ -1,7 +1,7 @@
 /*
-Whom Google may be told about (B6): consent on an accepted basis and an email or phone number that can be read; in
-the European Economic Area, the United Kingdom and Switzerland, and where the country is not known, also the person's
-yes to the use of their data for ads and to personalised ads, given with the newest grant (C18).
+Whom Google may be told about (B6): consent on an accepted basis, the person's yes to the use of their data for ads and
+to personalised ads, given with the newest grant (C18), and an email or phone number that can be read. It is asked of
+everybody, wherever they live: Google is told both of each person, so each must have said both.
 
 Reads the temporary table `audience_ways`; whoever is not in it has no consent in force for any platform.
 
@@ -26,14 +26,6 @@ with asked as (
             where basis = any(cast(:bases as text[]))
         ) as consent,
         coalesce(
-            length(country) = 2
-            and upper(country) not in (
-                'AT', 'BE', 'BG', 'CH', 'CY', 'CZ', 'DE', 'DK', 'EE', 'ES', 'FI', 'FR', 'GB', 'GR', 'HR', 'HU', 'IE',
-                'IS', 'IT', 'LI', 'LT', 'LU', 'LV', 'MT', 'NL', 'NO', 'PL', 'PT', 'RO', 'SE', 'SI', 'SK'
-            ),
-            false
-        )
-        or coalesce(
             (
                 select consents.ad_user_data and consents.ad_personalization
                 from core.consents

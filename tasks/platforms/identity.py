@@ -91,8 +91,17 @@ def normal_phone(platform: str, phone: str) -> str:
 
 
 def normal_name(name: str) -> str:
-    """A first or last name as Meta hashes it: lower case, letters of any script and nothing else."""
-    return "".join(character for character in unicodedata.normalize("NFC", name.lower()) if character.isalpha())
+    """A first or last name as Meta hashes it: lower case, letters of any script with their marks and nothing else.
+
+    A mark is part of the letter before it, as the vowels of Hindi are; one behind anything else (an emoji) is none.
+    """
+    kept, is_of_letter = [], False
+    for character in unicodedata.normalize("NFC", name.lower()):
+        kind = unicodedata.category(character)[0]
+        is_of_letter = kind == "L" or (kind == "M" and is_of_letter)
+        if is_of_letter:
+            kept.append(character)
+    return "".join(kept)
 
 
 @lru_cache(maxsize=16_384)

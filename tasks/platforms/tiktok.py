@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
@@ -74,6 +75,8 @@ _REQUEST: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 # 20 audiences and 10 changes are some 10 KB; 100 may be more than is read of an answer (tasks/http.py).
 _LISTED: Final = 20
 _CHANGES: Final = 10
+# Within so much time TikTok has worked through a change, whatever it tells of it.
+_WORKED_THROUGH: Final = timedelta(hours=48)
 _MOST_FILES: Final = 500
 _IN_MEMORY: Final = 8_000_000  # bytes of a file before it goes to disk
 _PIECE: Final = 65_536
@@ -119,11 +122,11 @@ class TiktokPlatform:
         while page <= pages:
             said = self._ask("list", page=page, page_size=_LISTED)
             try:
-                pages = int(said["page_info"]["total_page"])
+                pages = int(said.data["page_info"]["total_page"])
                 # Names are not unique, and what others share with the advertiser cannot be changed.
                 found += [
                     (one.get("is_valid") is True, int(one["audience_id"]))
-                    for one in said["list"]
+                    for one in said.data["list"]
                     if one["name"] == name and one.get("is_creator") is not False
                 ]
             except (TypeError, LookupError, ValueError):
@@ -170,15 +173,20 @@ class TiktokPlatform:
         return self._tell(audience, people, "REPLACE")
 
     def ask(self, request: str) -> Outcome:
-        """What became of the latest change: TikTok tells it of an audience, so `request` is the audience; 1 request.
+        """What became of a change: TikTok tells it of an audience, so `request` is the audience and when; 1 request.
 
-        Right after a change TikTok still tells of the one before, for up to two days.
+        Right after a change TikTok still tells of the one before, for up to two days: nothing that it tells by then is
+        an answer, but for an error, after which telling the change again is harmless.
         """
-        details, changes = self._details(request)
-        latest = max(changes, key=lambda one: str(one.get("opt_time")), default={})
+        audience, _, told = request.partition(" ")
+        details, changes, now = self._details(audience)
+        latest = max(changes, key=_changed_at, default={})
         matched = _number(details.get("cover_num"))
         if words := self._words(details.get("error_msg")):
             return Outcome("failed", matched=matched, words=words, is_too_small=bool(_TOO_FEW.search(words)))
+        told_at = datetime.fromisoformat(told) if told else datetime.min.replace(tzinfo=UTC)
+        if _changed_at(latest) < told_at and now < told_at + _WORKED_THROUGH:
+            return Outcome("waiting")
         if words := self._words(latest.get("msg")):
             return Outcome("partial", matched=matched, words=words)
         # Not valid means expired or being worked on; a small one never gets valid, but has been counted.
@@ -187,7 +195,7 @@ class TiktokPlatform:
 
     def size(self, audience: str) -> Size:
         """How many people TikTok found, and whether ads can be shown to them; 1 request."""
-        details, _ = self._details(audience)
+        details, *_ = self._details(audience)
         found = _number(details.get("cover_num"))
         is_valid = details.get("is_valid")
         words = self._words(details.get("error_msg")) or self._words(details.get("msg"))
@@ -212,11 +220,14 @@ class TiktokPlatform:
                 raise Refused(f"{PROVIDER}: not tried (an audience of nobody cannot be told)", NOBODY)
             return Taken(refused=refused)
         said = self._change("update", custom_audience_id=audience, action=action, file_paths=sent.paths)
-        return Taken(request=audience, refused=refused, is_partial=said.is_partial, words=said.words)
+        # TikTok's own clock, before the change: what its history dates later tells of this one.
+        return Taken(
+            request=f"{audience} {sent.at.isoformat()}", refused=refused, is_partial=said.is_partial, words=said.words
+        )
 
     def _upload(self, people: Iterable[Person], refused: dict[int, str]) -> _Sent:
         paths: list[str] = []
-        lost = ""
+        lost, at = "", datetime.now(UTC)
         for file in _files(people, refused, self._largest_file):
             if len(paths) == _MOST_FILES:
                 raise Refused(f"{PROVIDER}: not tried (more than {_MOST_FILES} files)", "too_many")
@@ -231,14 +242,14 @@ class TiktokPlatform:
                 },
                 seconds=self._seconds + length / _SLOWEST,
             )
-            path = said.data.get("file_path")
+            path, at = said.data.get("file_path"), said.at
             if said.is_partial:
                 lost = said.words
             elif isinstance(path, str) and path:
                 paths.append(path)
             else:
                 raise _unreadable("upload")
-        return _Sent(paths, lost)
+        return _Sent(paths, at, lost)
 
     def _form(self, file: _File) -> tuple[bytes, bytes]:
         fields = {
@@ -260,23 +271,24 @@ class TiktokPlatform:
         body = json.dumps({"advertiser_id": self._advertiser, **fields}).encode()
         return self._call(verb, body=body, headers={"Content-Type": "application/json"}, seconds=self._seconds)
 
-    def _ask(self, verb: str, **query: Any) -> Mapping[str, Any]:
+    def _ask(self, verb: str, **query: Any) -> _Said:
         asked = urlencode({"advertiser_id": self._advertiser, **query})
         said = self._call(verb, query=f"?{asked}", method="GET", seconds=self._seconds)
         if said.is_partial:  # an audience that is left out would be made twice
             raise Unanswered(f"{PROVIDER}: {verb} was answered in part ({said.words})")
-        return said.data
+        return said
 
-    def _details(self, audience: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    def _details(self, audience: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]], datetime]:
+        """What TikTok tells of an audience, the latest of its changes, and when that was."""
         said = self._ask("get", custom_audience_ids=json.dumps([audience]), history_size=_CHANGES)
         try:
-            told = [one for one in said["list"] if str(one["audience_details"]["audience_id"]) == audience]
+            told = [one for one in said.data["list"] if str(one["audience_details"]["audience_id"]) == audience]
         except (TypeError, LookupError):
             raise _unreadable("get") from None
         if not told:
             raise Refused(f"{PROVIDER}: there is no such audience", UNKNOWN)
         changes = told[0].get("audience_history") or []
-        return told[0]["audience_details"], [one for one in changes if isinstance(one, dict)]
+        return told[0]["audience_details"], [one for one in changes if isinstance(one, dict)], said.at
 
     def _call(
         self,
@@ -305,9 +317,10 @@ class TiktokPlatform:
             code = None
         data = data if isinstance(data, dict) else {}
         if answer.is_yes and code == OK:
-            return _Said(data)
+            return _Said(data, answer.answered_at)
         if answer.is_yes and code == PARTIAL:
-            return _Said(data, is_partial=True, words=self._words(said.get("message")) or f"code {PARTIAL}")
+            words = self._words(said.get("message")) or f"code {PARTIAL}"
+            return _Said(data, answer.answered_at, is_partial=True, words=words)
         raise self._error(verb, answer, code, said)
 
     def _error(self, verb: str, answer: http.Answer, code: int | None, said: Mapping[str, Any]) -> ProviderError:
@@ -342,6 +355,7 @@ class TiktokPlatform:
 @dataclass(frozen=True)
 class _Said:
     data: Mapping[str, Any]
+    at: datetime
     is_partial: bool = False
     words: str = ""
 
@@ -349,6 +363,7 @@ class _Said:
 @dataclass(frozen=True)
 class _Sent:
     paths: list[str]
+    at: datetime  # when TikTok had the last of them
     lost: str  # why a file was taken in part
 
 
@@ -399,6 +414,14 @@ def _files(people: Iterable[Person], refused: dict[int, str], largest: int) -> I
                     break
             if file.rows:
                 yield file
+
+
+def _changed_at(change: Mapping[str, Any]) -> datetime:
+    """When TikTok says that a change was, in UTC; long ago where that cannot be read."""
+    try:
+        return datetime.fromisoformat(str(change.get("opt_time"))).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _number(told: Any) -> int | None:

@@ -37,7 +37,16 @@ MEMBERS = [
     *(member(n, "meta", audience="win_back *again*", applied=False, refused="rejected") for n in range(4, 6)),
     member(6, "meta", audience="win_back *again*", desired=False, desired_at=AS_OF - timedelta(days=3)),
     *(member(n, "tiktok", applied=False) for n in range(7)),
+    # one may not leave by the contact from before, another was told to and nobody knows yet whether they did
+    member(
+        7, "google", audience="locked", contact_sha256="b", desired_at=AS_OF - timedelta(days=2), refused="rejected"
+    ),
+    member(8, "google", audience="locked", desired=False, applied=False, request_id=1),
 ]
+REQUEST = {
+    "platform": "google", "audience": "locked", "campaign": NAME, "verb": "remove", "people": 1, "state": "waiting",
+    "told_at": AS_OF - timedelta(days=5), "external_id": "request-1",
+}  # fmt: skip
 SIZE = {"audience": NAME, "measured_on": date(2026, 4, 14), "match_rate": None, "is_usable": True, "words": ""}
 SIZES = [
     {**SIZE, "platform": "google", "least": 975, "most": 975, "match_rate": 0.62},
@@ -67,6 +76,7 @@ def address(make_database: Callable[..., Database], tmp_path_factory: pytest.Tem
     with work.database.transaction() as connection:
         mode.settle(work, connection)
         random_world(21).write(connection)
+        insert(connection, "campaign.audience_requests", [REQUEST])
         insert(connection, "campaign.audience_members", MEMBERS)
         insert(connection, "campaign.audience_sizes", SIZES)
         insert(connection, "campaign.audience_troubles", [TROUBLE])
@@ -83,6 +93,7 @@ def test_every_audience_is_told_of_with_what_is_refused_and_what_the_platform_sa
 
     assert reader.table("Audience") == {
         "Google": ["5", "5", "2", "0", "0", "0"],
+        "Google, locked": ["1", "1", "1", "0", "1, 1 on the way, oldest 5 days", "0"],
         "Meta, win_back *again*": ["6", "5", "0", "0", "1, oldest 3 days", "2"],
         "TikTok": ["7", "0", "0", "7", "0", "0"],
     }
@@ -91,7 +102,8 @@ def test_every_audience_is_told_of_with_what_is_refused_and_what_the_platform_sa
         "Meta, win_back *again*": ["40 to 50", "Not said", "No", "14 April 2026"],
     }
     assert reader.table("Refused by") == {
-        "Meta, win_back *again*": ["Should join", "The platform does not take this person", "2"]
+        "Google, locked": ["Should leave", "The platform does not take this person", "1"],
+        "Meta, win_back *again*": ["Should join", "The platform does not take this person", "2"],
     }
     assert reader.page.get_by_test_id("stException").count() == 0
     assert reader.outside == []
@@ -102,6 +114,8 @@ def test_what_needs_somebody_stands_before_the_figures(address, reader: Reader):
 
     said = [one.inner_text() for one in reader.page.get_by_test_id("stAlert").all()]
 
+    locked = "Google, locked: 2 people should have left and may still see ads, the first of them 5 days ago."
+    assert any(locked in text for text in said)
     about = [text for text in said if "win_back *again*" in text or "TikTok" in text]
     assert "1 person should have left 3 days ago and may still see ads." in about[0]
     assert "The platform says: Session has expired" in about[1]

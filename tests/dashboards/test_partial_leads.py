@@ -265,7 +265,7 @@ def test_fewer_days_show_in_the_address_and_a_link_opens_the_same(
     assert not page.exception
     again = look(story.stage.work, **asked(page))
 
-    assert asked(page) == {"campaign": "back", "from": "2026-10-25", "to": "2026-10-25"}
+    assert asked(page) == {"campaign": "back", "hours": "24", "from": "2026-10-25", "to": "2026-10-25"}
     assert tables(again) == tables(page)
     assert set(tables(page)["Day"]) == {"25 October 2026", "All days"}
     night = [happened(truth, "retargeted", order, date(2026, 10, 25), 2) for order in ORDERS]

@@ -251,16 +251,29 @@ def google(shop: Shop, customer: str, country: str | None, **ads) -> None:
     shop.consents(customer, "google", **ads)
 
 
-def test_google_wants_both_ad_consents_of_people_in_europe_or_of_an_unknown_country(shop):
-    google(shop, "1", "DE", ad_user_data=True, ad_personalization=True)
-    google(shop, "2", "DE", ad_user_data=True, ad_personalization=False)
-    google(shop, "3", "DE")
-    google(shop, "4", None)
-    google(shop, "5", "US")
+@pytest.mark.parametrize("country", ["DE", "RE", "UK", "US", None])
+def test_google_wants_both_ad_consents_of_everybody_wherever_they_live(shop, country):
+    google(shop, "1", country, ad_user_data=True, ad_personalization=True)
+    google(shop, "2", country, ad_user_data=True, ad_personalization=False)
+    google(shop, "3", country, ad_user_data=True)
+    google(shop, "4", country, ad_user_data=False, ad_personalization=False)
+    google(shop, "5", country)
 
     shop.run(campaign(platforms=["google"]))
 
-    assert members(shop, "google") == hashed("1@example.com", "5@example.com")
+    assert members(shop, "google") == hashed("1@example.com")
+
+
+def test_who_takes_one_of_googles_consents_back_leaves(shop):
+    google(shop, "1", "US", ad_user_data=True, ad_personalization=True)
+    shop.run(campaign(platforms=["google"]))
+    assert members(shop, "google") == hashed("1@example.com")
+    shop.consents("1", "google", at="2026-06-09", ad_user_data=True, ad_personalization=False)
+
+    shop.run(campaign(platforms=["google"]), NOON + HOUR)
+
+    assert members(shop, "google") == set()
+    assert shop.rows("select reason from campaign.audience_members") == [{"reason": "no_consent"}]
 
 
 def test_a_merged_person_is_a_member_once(shop):

@@ -86,6 +86,22 @@ def test_an_accent_is_one_letter_however_it_was_typed():
 
 
 @pytest.mark.parametrize(
+    ("name", "normal"),
+    [
+        ("प्रिया", "प्रिया"),
+        ("Nguyễn", "nguyễn"),
+        ("มานี", "มานี"),
+        ("مُحَمَّد", "مُحَمَّد"),
+        ("\u0130lker", "i\u0307lker"),  # lower case of one letter is a letter and a mark
+        ("Priya \u2764\ufe0f", "priya"),
+        ("\u2764\ufe0f", ""),
+    ],
+)
+def test_marks_are_part_of_the_letters_of_a_name(name, normal):
+    assert normal_name(name) == normal
+
+
+@pytest.mark.parametrize(
     "contact",
     [
         Contact(),

@@ -135,7 +135,7 @@ class Facts:
         withdrawn = max((at for at, _, row in said if row["status"] == "withdrawn"), default=None)
         if not any(self._counts(person, row, at, withdrawn, accepted) for at, _, row in said):
             return False
-        if platform != "google" or known["country"] in {"US", "CA"}:
+        if platform != "google":
             return True
         last = [row for _, _, row in said if row["status"] == "granted" and row["basis"] in accepted][-1]
         return bool(last["ad_user_data"] and last["ad_personalization"])

@@ -274,6 +274,56 @@ def test_who_may_not_leave_is_told_at_every_sync_and_seen(shop):
     assert seen(shop)["oldest_removal_at"] == LATER + MINUTE
 
 
+def test_an_old_contact_that_may_not_leave_is_seen_and_has_an_age(shop):
+    platform = Elsewhere()
+    run(shop, platform)
+    shop._run("update core.customers set email_canonical = 'new@example.com' where customer_id = '1'", [{}])
+    (old,) = hashed("1")
+    platform.refuses = {old: "list_is_locked"}
+
+    for number in (1, 2):
+        run(shop, platform, NOON + number * MINUTE)
+
+    assert (seen(shop)["wanted"], seen(shop)["applied"], seen(shop)["to_remove"]) == (5, 5, 1)
+    assert seen(shop)["oldest_removal_at"] == NOON + MINUTE
+    (refused,) = shop.rows("select verb, reason, people from evaluation.refused_members")
+    assert refused == {"verb": "remove", "reason": "list_is_locked", "people": 1}
+
+    platform.refuses = {}
+    run(shop, platform, NOON + 3 * MINUTE)
+    assert old not in platform.audiences["lapsing_customers"]
+    assert (seen(shop)["to_remove"], seen(shop)["oldest_removal_at"]) == (0, None)
+
+
+def test_who_was_told_to_leave_has_an_age_until_the_platform_says_they_are_out(shop):
+    platform = Elsewhere()
+    run(shop, platform)
+    shop.buys("1", "2026-06-10")
+    platform.is_slow = True
+    dispatch(shop, platform, LATER)
+    assert platform.audiences["lapsing_customers"] == hashed(*"12345")
+    row = seen(shop)
+    assert (row["to_remove"], row["leaving"], row["oldest_removal_at"]) == (0, 1, LATER)
+
+    dispatch(shop, platform, LATER + 30 * MINUTE)
+
+    assert platform.audiences["lapsing_customers"] == hashed(*"2345")
+    row = seen(shop)
+    assert (row["to_remove"], row["leaving"], row["oldest_removal_at"]) == (0, 0, None)
+
+
+def test_who_is_not_taken_and_belongs_in_no_more_is_refused_no_more(shop):
+    platform = Elsewhere()
+    (bad,) = hashed("2")
+    platform.refuses = {bad: "invalid_identifier"}
+    run(shop, platform)
+    shop.buys("2", "2026-06-10")
+
+    dispatch(shop, platform, LATER)
+
+    assert shop.rows("select * from evaluation.refused_members") == []
+
+
 @pytest.mark.parametrize("is_taken", [True, False])
 def test_a_page_whose_answer_was_lost_is_told_again(shop, is_taken):
     platform = Elsewhere()

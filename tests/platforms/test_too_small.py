@@ -171,6 +171,27 @@ def test_tiktok_deletes_an_audience_that_undoes_a_removal_afterwards(shop, tikto
     assert (seen(shop)["to_remove"], seen(shop)["in_flight"], seen(shop)["trouble"]) == (0, 0, None)
 
 
+def test_tiktok_is_asked_until_it_tells_of_the_removal_itself(shop, tiktok):
+    given = {"platforms": ["tiktok"]}
+    for number in "123":
+        shop.consents(number, "tiktok")
+    tiktok.keeps_minimum = False
+    told(shop, sync.audiences, lambda: of_tiktok(tiktok), NOON, **given)
+    tiktok.count()
+    shop.consents("1", "tiktok", "withdrawn", at="2026-06-10")
+    told(shop, sync.audiences, lambda: of_tiktok(tiktok), LATER + MINUTE, **given)
+    (audience,) = tiktok.audiences.values()
+    audience.history[0]["opt_time"] = "2026-06-09 12:00:00"  # all that it tells of is how people came in
+
+    told(shop, sync.removals, lambda: of_tiktok(tiktok), LATER + 35 * MINUTE)
+    asked = shop.rows("select verb, state from campaign.audience_requests where told_at = :at", at=LATER + MINUTE)
+    assert {(row["verb"], row["state"]) for row in asked} == {("remove", "waiting"), ("replace", "waiting")}
+    audience.error_msg = "The audience size is less than 1,000 after the operation"
+    told(shop, sync.removals, lambda: of_tiktok(tiktok), LATER + 120 * MINUTE)
+
+    assert not tiktok.audiences
+
+
 @pytest.mark.parametrize("server_says", ["used by ad sets", "nothing"])
 def test_where_the_audience_is_not_deleted_either_that_is_seen_and_tried_again(shop, meta, server_says):
     told(shop, sync.audiences, lambda: of_meta(meta.url), NOON)

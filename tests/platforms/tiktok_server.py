@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -78,7 +79,10 @@ Hash = tuple[str, str]  # kind of identifier, its hash
 
 @dataclass
 class Audience:
-    """What TikTok holds of one audience; `counted` is what it says of its size: nothing before it was counted."""
+    """What TikTok holds of one audience; `counted` is what it says of its size: nothing before it was counted.
+
+    A change is in its `history` once it was worked through; until then it is one of the `coming`.
+    """
 
     name: str
     calculate_type: str = "MULTIPLE_TYPES"
@@ -88,6 +92,7 @@ class Audience:
     is_valid: bool = False
     error_msg: str = ""
     history: list[dict[str, str]] = field(default_factory=list)
+    coming: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,10 @@ class Tiktok:
         return number
 
     def count(self) -> None:
-        """A day later: every audience is counted."""
+        """A day later: every change was worked through and every audience is counted."""
         for audience in self.audiences.values():
+            audience.history += audience.coming
+            audience.coming = []
             audience.counted = len(audience.members)
             audience.is_valid = audience.counted >= SMALLEST_AUDIENCE
 
@@ -315,8 +322,8 @@ class Tiktok:
         if "update" in self.partly:
             people = set(sorted(people)[: len(people) // 2])
         audience.members = self._changed(audience, action, people)
-        opt_time = f"2026-03-10 12:{len(audience.history):02d}:00"
-        audience.history.append({"action": action, "editor": "open_api", "msg": "", "opt_time": opt_time})
+        opt_time = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"  # by the clock that dates its answers
+        audience.coming.append({"action": action, "editor": "open_api", "msg": "", "opt_time": opt_time})
         return {}
 
     def _delete(self, request: Request) -> dict[str, Any]:
