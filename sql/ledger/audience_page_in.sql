@@ -32,6 +32,6 @@ where
     and customers.customer_id > cast(:after as text)
     and members.is_pending
     and members.desired
-    and (not members.applied or members.contact_sha256 is not distinct from members.applied_contact_sha256)
+    and not members.is_leaving
 order by members.customer_id
 limit cast(:page as int)

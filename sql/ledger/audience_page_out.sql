@@ -34,7 +34,6 @@ where
     and members.campaign = cast(:campaign as text)
     and members.customer_id > cast(:after as text)
     and members.is_pending
-    and members.applied
-    and (not members.desired or members.contact_sha256 is distinct from members.applied_contact_sha256)
+    and members.is_leaving
 order by members.customer_id
 limit cast(:page as int)

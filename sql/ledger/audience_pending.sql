@@ -13,9 +13,7 @@ returns:
 */
 select
     platform, audience,
-    count(*) filter (
-        where applied and (not desired or contact_sha256 is distinct from applied_contact_sha256)
-    ) as removes,
+    count(*) filter (where is_leaving) as removes,
     count(*) filter (where desired) as adds
 from campaign.audience_members
 where campaign = cast(:campaign as text) and is_pending

@@ -16,6 +16,10 @@ alter table campaign.audience_members
             or (desired and is_unsure and request_id is null)
         )
         and not (desired and not applied and refused is not null)
+    ) stored,
+    -- in, or told to come in, and to be out: altogether, or under the contact the platform has
+    add column is_leaving boolean not null generated always as (
+        applied and (not desired or contact_sha256 is distinct from applied_contact_sha256)
     ) stored;
 create index audience_pending on campaign.audience_members (campaign, platform, audience, customer_id)
 where is_pending;

@@ -1,3 +1,5 @@
+-- A removal is open until the platform has confirmed it, and an old contact of somebody who stays is one too.
+
 create or replace view evaluation.audiences as
 select
     members.*,
@@ -14,19 +16,21 @@ select
     deleted.enough
 from (
     select
-        platform,
-        audience,
-        campaign,
-        count(*) filter (where desired) as wanted,
-        count(*) filter (where applied) as applied,
-        count(*) filter (where desired and not applied and refused is null) as to_add,
-        count(*) filter (where applied and not desired) as to_remove,
+        told.platform,
+        told.audience,
+        told.campaign,
+        count(*) filter (where told.desired) as wanted,
+        count(*) filter (where told.applied) as applied,
+        count(*) filter (where told.desired and not told.applied and told.refused is null) as to_add,
+        count(*) filter (where told.is_leaving) as to_remove,
         count(*) filter (where requests.state = 'waiting') as in_flight,
-        count(*) filter (where desired and not applied and refused is not null) as refused,
-        min(desired_at) filter (where applied and not desired) as oldest_removal_at
-    from campaign.audience_members
-    left join campaign.audience_requests as requests using (request_id)
-    group by platform, audience, campaign
+        count(*) filter (where told.desired and not told.applied and told.refused is not null) as refused,
+        min(told.desired_at) filter (
+            where told.is_leaving or (not told.desired and requests.state = 'waiting' and requests.verb = 'remove')
+        ) as oldest_removal_at
+    from campaign.audience_members as told
+    left join campaign.audience_requests as requests on requests.request_id = told.request_id
+    group by told.platform, told.audience, told.campaign
 ) as members
 left join campaign.audience_troubles as troubles
     on troubles.platform = members.platform
