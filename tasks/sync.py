@@ -27,6 +27,9 @@ from tasks.store.runs import Run
 Connect = Callable[[Run, str], Platform]
 # A platform may not know at once an audience that it has just made.
 KNOWN_AFTER = timedelta(hours=1)
+# No page is being told for so long. A dispatch leaves younger ones alone, since a run may be at it; who is to be out is
+# told to leave all the same, and once more when the page has its answer.
+LOST_AFTER = timedelta(hours=1)
 
 
 def connect(run: Run, platform: str) -> Platform:
@@ -45,13 +48,14 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     if run.campaign is None:
         raise TypeError("audiences are synced for one campaign")
     name, told = run.campaign.name, Told()
-    before = {name: _told_before(run, name)}
-    waiting = {name: run.work.database.repeated(partial(_desire, run, run.campaign))}
-    _let_go(run, before, waiting, connect, told, page)
+    before = {name: _told_before(run, name, told)}
+    telling.recall(run, name, before=run.as_of)  # runs of a campaign take turns: nobody is telling a page now
+    may_add, leaving = run.work.database.repeated(partial(_desire, run, run.campaign))
+    _let_go(run, before, {name: leaving}, connect, told, page)
     _each(run, before, connect, told, deletion.or_delete(telling.replace))
-    # Who was settled or told anew meanwhile may be in by now, or no longer.
-    _each(run, {name: _pending(run, name)}, connect, told, partial(deletion.take_in, page=page))
-    _each(run, {name: _told_before(run, name)}, connect, told, telling.measure)
+    if may_add:  # who was settled or told anew meanwhile may be in by now, or no longer
+        _each(run, {name: _pending(run, name)}, connect, told, partial(deletion.take_in, page=page))
+    _each(run, {name: _told_before(run, name, told)}, connect, told, telling.measure)
     return _finish(run, told)
 
 
@@ -61,10 +65,11 @@ def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -
     work, waiting = run.work, {}
     with work.database.transaction() as connection:
         names = store.campaigns(work.queries, connection)
-    before = {name: _told_before(run, name) for name in names}
-    for name in names:
-        waiting[name] = work.database.repeated(partial(_only_leave, run, name))
     told = Told()
+    before = {name: _told_before(run, name, told) for name in names}
+    for name in names:
+        telling.recall(run, name, before=run.as_of - LOST_AFTER)
+        waiting[name] = work.database.repeated(partial(_only_leave, run, name))
     _let_go(run, before, waiting, connect, told, page)
     return _finish(run, told)
 
@@ -80,15 +85,14 @@ def _let_go(
     """Everybody who is to leave is told first, whatever else there is to tell."""
     _each(run, before, connect, told, deletion.end)
     _each(run, waiting, connect, told, deletion.or_delete(partial(telling.tell, verb="remove", page=page)))
-    _each(run, before, connect, told, deletion.or_delete(partial(telling.recall, page=page)))
     _each(run, before, connect, told, deletion.or_delete(telling.settle))
 
 
-def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> list[Pending]:
-    """May run again: a dispatch may be taking people off at the same moment."""
+def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> tuple[bool, list[Pending]]:
+    """Whether anybody may come in, and what is to be told. May run again: a dispatch may be taking people off now."""
     now = choosing.standing(run, connection)
     may_add = now.is_on and not now.is_held
-    return store.desire(run.work, connection, campaign, run.as_of, run.run_id, may_add=may_add)
+    return may_add, store.desire(run.work, connection, campaign, run.as_of, run.run_id, may_add=may_add)
 
 
 def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
@@ -97,20 +101,34 @@ def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]
         return store.abandon(work.queries, connection, name, run.as_of)
     try:
         campaign = work.campaign(name)
-    except ConfigError:  # the folder has problems: who was to leave before leaves all the same
-        return store.pending(work.queries, connection, name)
+    except ConfigError:  # the folder has problems: people leave by what it said before
+        last = store.last_definition(work.queries, connection, name)
+        if last is None:
+            return store.pending(work.queries, connection, name)
+        campaign = last
     if choosing.standing(replace(run, campaign=campaign), connection).is_over:  # its next run may be weeks away
         return store.abandon(work.queries, connection, name, run.as_of)
     return store.desire(work, connection, campaign, run.as_of, run.run_id, may_add=False)
 
 
-def _told_before(run: Run, campaign: str) -> list[Pending]:
-    """A campaign's audiences that were told anything; one that somebody else was told about begins anew."""
+def _told_before(run: Run, campaign: str, told: Told) -> list[Pending]:
+    """A campaign's audiences that were told anything; one that only the outbox was told about begins anew.
+
+    One at a platform that is no longer named is left alone: its people are in it all the same, and leave when the
+    platform can be told again.
+    """
     queries = run.work.queries
     with run.work.database.transaction() as connection:
         for audience in (found := store.of_campaign(queries, connection, campaign)):
             provider = factory.provider(run.work, audience.platform, run.mode)
-            store.forget(queries, connection, audience, provider)
+            known = store.known(queries, connection, audience)
+            if known and known.provider != provider == factory.OUTBOX:
+                told.left_alone[campaign, audience.platform, audience.audience] = (
+                    f"{audience.platform} is no longer among the ad_platforms of reengage.yaml, and people are in "
+                    "this audience there still: name it until they have left, or delete the audience there"
+                )
+            else:
+                store.forget(queries, connection, audience, provider)
     return found
 
 
@@ -125,7 +143,7 @@ def _each(
     for campaign, found in waiting.items():
         for audience in found:
             which = (campaign, audience.platform, audience.audience)
-            if which in told.failed:
+            if which in told.failed or which in told.left_alone:
                 continue
             before = told.people + told.refused
             try:
@@ -158,7 +176,9 @@ def _pending(run: Run, campaign: str) -> list[Pending]:
 def _row(which: Which, told: Told) -> dict[str, Any]:
     """One audience of a sync in the Prefect UI: counts, and the platform's own words where it said no."""
     campaign, platform, audience = which
-    counts = Counter({name.removeprefix(f"{platform} "): n for name, n in told.by_audience[which].items()})
+    counts = Counter(
+        {name.removeprefix(f"{platform} "): n for name, n in told.by_audience.get(which, Counter()).items()}
+    )
     refused = {name.removeprefix("refused: "): n for name, n in counts.items() if name.startswith("refused: ")}
     return {
         "campaign": campaign,
@@ -171,9 +191,14 @@ def _row(which: Which, told: Told) -> dict[str, Any]:
     }
 
 
+def _problem(which: Which, told: Told) -> str | None:
+    """What keeps an audience from being told, in words."""
+    return str(told.failed[which]) if which in told.failed else told.left_alone.get(which)
+
+
 def _note(which: Which, told: Told, counts: Mapping[str, int]) -> str:
-    if which in told.failed:
-        return str(told.failed[which])
+    if problem := _problem(which, told):
+        return problem
     if counts["removed with the audience"]:
         return "deleted at the platform"
     return "everybody was told anew" if counts["told anew"] else ""
@@ -185,15 +210,17 @@ def _finish(run: Run, told: Told) -> dict[str, int]:
     counts = told.people + told.refused
     show_table(
         "audiences",
-        [_row(which, told) for which in sorted(told.by_audience)],
+        [_row(which, told) for which in sorted(told.by_audience | told.left_alone)],
         "How many people were added to and removed from each ad audience, and what kept others from it",
     )
     run.counts["audiences"] = dict(counts)
     with run.work.database.transaction() as connection:
-        for campaign, platform, audience in sorted(told.by_audience):
-            error = told.failed.get((campaign, platform, audience))
-            which = Pending(platform, audience, 0, 0)
-            store.trouble(run.work.queries, connection, campaign, which, run.as_of, str(error) if error else None)
+        for which in sorted(told.by_audience | told.left_alone):
+            campaign, platform, audience = which
+            store.trouble(
+                run.work.queries, connection, campaign, Pending(platform, audience, 0, 0), run.as_of,
+                _problem(which, told),
+            )  # fmt: skip
     if told.failed:
         raise next(iter(told.failed.values()))
     return dict(counts)

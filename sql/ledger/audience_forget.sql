@@ -26,6 +26,12 @@ abandoned as (
 )
 
 update campaign.audience_members as members
-set applied = false, applied_contact_sha256 = null, identifiers = null, request_id = null, refused = null
+set
+    applied = false,
+    applied_contact_sha256 = null,
+    identifiers = null,
+    request_id = null,
+    refused = null,
+    is_unsure = false
 from forgotten
 where members.platform = forgotten.platform and members.audience = forgotten.audience

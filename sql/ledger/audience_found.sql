@@ -11,6 +11,7 @@ params:
   is_new: boolean - it was made just now
   is_doubtful: boolean - who is in it is not certain before it was told whole
   as_of: timestamptz - decision clock
+  request_id: bigint nullable - the page it was made for
 */
 with named as (
     insert into campaign.audiences (platform, audience, provider, external_id, found_at, is_doubtful)
@@ -32,9 +33,16 @@ there_again as (
 )
 
 update campaign.audience_members
-set applied = false, applied_contact_sha256 = null, identifiers = null, request_id = null, refused = null
+set
+    applied = false,
+    applied_contact_sha256 = null,
+    identifiers = null,
+    request_id = null,
+    refused = null,
+    is_unsure = false
 where
     platform = cast(:platform as text)
     and audience = cast(:audience as text)
     and applied
     and cast(:is_new as boolean)
+    and request_id is distinct from cast(:request_id as bigint)

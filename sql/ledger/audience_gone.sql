@@ -43,6 +43,7 @@ outside as (
         request_id = null,
         told_in = null,
         told_identifiers = null,
+        is_unsure = false,
         refused = case when desired and not applied then refused end
     where
         platform = cast(:platform as text)

@@ -1,5 +1,6 @@
 /*
-Record what a platform did with people it was told to take in: the page in audience_told.
+Record people who are about to be told to come in: the page in audience_told. From now on they may be in, and are told
+to leave by what they were told by. Who cannot be told is refused.
 
 owner: engineering
 params:
@@ -7,7 +8,7 @@ params:
   audience: text - the audience
   campaign: text - the campaign
   as_of: timestamptz - decision clock
-  request_id: bigint nullable - the request, where what became of it is said later
+  request_id: bigint nullable - the request; null where nobody can be told
   first: text - the first person of the page
   last: text - the last person of the page
 */

@@ -1,22 +1,23 @@
 /*
-Pages of people who were to come into an audience and may be in: there is no answer, or we died before it was recorded.
+Pages of people who were to come into a campaign's audiences and may be in: there is no answer, or we died before it was
+recorded.
 
 owner: engineering
 grain: one row per request
 params:
-  platform: text - the ad platform
-  audience: text - the audience
   campaign: text - the campaign
+  before: timestamptz - told at this moment of the decision clock or before
 returns:
   request_id: bigint - the request
+  platform: text - the ad platform
+  audience: text - the audience
 */
-select request_id
+select request_id, platform, audience
 from campaign.audience_requests
 where
-    platform = cast(:platform as text)
-    and audience = cast(:audience as text)
-    and campaign = cast(:campaign as text)
+    campaign = cast(:campaign as text)
     and state = 'waiting'
     and external_id is null
     and verb = 'add'
+    and told_at <= cast(:before as timestamptz)
 order by request_id

@@ -43,6 +43,7 @@ set
     applied_contact_sha256 = case when told.stays then applied_contact_sha256 end,
     identifiers = case when told.stays or cast(:request_id as bigint) is not null then identifiers end,
     refused = told.refused,
+    is_unsure = told.stays and is_unsure,
     request_id = case when told.stays then audience_members.request_id else cast(:request_id as bigint) end
 from told
 where

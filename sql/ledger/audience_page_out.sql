@@ -12,7 +12,7 @@ params:
 returns:
   customer_id: text unique - who
   identifiers: jsonb nullable - what the platform knows them by
-  is_shared: boolean - another campaign wants them in under the same contact: the platform is told nothing
+  is_shared: boolean - another campaign has them in under the same contact and wants them: nothing is told
 */
 select
     members.customer_id, members.identifiers,
@@ -24,7 +24,8 @@ select
             and others.customer_id = members.customer_id
             and others.campaign <> members.campaign
             and others.desired
-            and others.contact_sha256 = members.applied_contact_sha256
+            and others.applied
+            and others.applied_contact_sha256 = members.applied_contact_sha256
     ) as is_shared
 from campaign.audience_members as members
 where
@@ -33,6 +34,6 @@ where
     and members.campaign = cast(:campaign as text)
     and members.customer_id > cast(:after as text)
     and members.is_pending
-    and members.applied
+    and members.is_leaving
 order by members.customer_id
 limit cast(:page as int)

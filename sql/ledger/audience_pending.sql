@@ -13,7 +13,7 @@ returns:
 */
 select
     platform, audience,
-    count(*) filter (where applied) as removes,
+    count(*) filter (where is_leaving) as removes,
     count(*) filter (where desired) as adds
 from campaign.audience_members
 where campaign = cast(:campaign as text) and is_pending

@@ -37,11 +37,13 @@ set
     end,
     told_identifiers = null,
     request_id = null,
+    is_unsure = false,
     refused = case when told_in = cast(:request_id as bigint) then cast(:refused as jsonb) ->> customer_id end
 where
     platform = cast(:platform as text)
     and audience = cast(:audience as text)
     and (
         applied <> coalesce(told_in = cast(:request_id as bigint), false)
+        or is_unsure
         or told_in = cast(:request_id as bigint)
     )

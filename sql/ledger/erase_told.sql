@@ -73,7 +73,13 @@ outcomes as (
 
 audience_members as (
     delete from campaign.audience_members
-    where customer_id = any(cast(:ids as text[])) and not applied and request_id is null
+    where
+        customer_id = any(cast(:ids as text[]))
+        and not applied
+        and not exists (
+            select from campaign.audience_requests as requests
+            where requests.request_id = audience_members.request_id and requests.state = 'waiting'
+        )
     returning customer_id
 )
 

@@ -21,7 +21,15 @@ select
     (
         select count(*)
         from campaign.audience_members
-        where customer_id = any(cast(:ids as text[])) and (applied or request_id is not null)
+        where
+            customer_id = any(cast(:ids as text[]))
+            and (
+                applied
+                or exists (
+                    select from campaign.audience_requests as requests
+                    where requests.request_id = audience_members.request_id and requests.state = 'waiting'
+                )
+            )
     ) as audiences,
     (
         select count(*)

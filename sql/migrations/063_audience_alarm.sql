@@ -27,30 +27,25 @@ select
     members.leaving
 from (
     select
-        platform,
-        audience,
-        campaign,
-        count(*) filter (where desired) as wanted,
-        count(*) filter (where applied) as applied,
-        count(*) filter (where desired and not applied and refused is null) as to_add,
-        count(*) filter (where must_leave) as to_remove,
-        count(*) filter (where request_id is not null) as in_flight,
-        count(*) filter (where desired and not applied and refused is not null) as refused,
-        min(desired_at) filter (where must_leave or is_leaving) as oldest_removal_at,
-        count(*) filter (where is_leaving) as leaving
-    from campaign.audience_members
+        told.platform,
+        told.audience,
+        told.campaign,
+        count(*) filter (where told.desired) as wanted,
+        count(*) filter (where told.applied) as applied,
+        count(*) filter (where told.desired and not told.applied and told.refused is null) as to_add,
+        count(*) filter (where told.is_leaving) as to_remove,
+        count(*) filter (where requests.state = 'waiting') as in_flight,
+        count(*) filter (where told.desired and not told.applied and told.refused is not null) as refused,
+        min(told.desired_at) filter (where told.is_leaving or still.is_told) as oldest_removal_at,
+        count(*) filter (where still.is_told) as leaving
+    from campaign.audience_members as told
+    left join campaign.audience_requests as requests on requests.request_id = told.request_id
     cross join lateral (
         select
-            applied and is_pending as must_leave, -- not wanted, or wanted under another contact
-            not desired
-            and not applied
-            and request_id in (
-                select requests.request_id
-                from campaign.audience_requests as requests
-                where requests.state = 'waiting' and requests.verb = 'remove'
-            ) as is_leaving
-    ) as judged
-    group by platform, audience, campaign
+            not told.desired and not told.applied and requests.state = 'waiting' and requests.verb = 'remove'
+                as is_told
+    ) as still
+    group by told.platform, told.audience, told.campaign
 ) as members
 left join campaign.audience_troubles as troubles
     on troubles.platform = members.platform

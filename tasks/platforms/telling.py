@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ class Told:
     refused: Counter[str] = field(default_factory=Counter)
     by_audience: dict[Which, Counter[str]] = field(default_factory=dict)
     failed: dict[Which, ProviderError] = field(default_factory=dict)
+    left_alone: dict[Which, str] = field(default_factory=dict)  # why nothing can be told
 
 
 Act = Callable[[Run, Platform, str, Pending, Told], None]
@@ -46,23 +48,79 @@ Act = Callable[[Run, Platform, str, Pending, Told], None]
 def tell(
     run: Run, platform: Platform, campaign: str, audience: Pending, told: Told, *, verb: Verb, page: int | None
 ) -> None:
-    """Tell one audience page by page; each page is recorded, in a transaction of its own, before the next is told."""
+    """Tell one audience page by page, each recorded in a transaction of its own.
+
+    Who is to come in is recorded before the platform is told, who is to leave when it has let them go: in between
+    people count as in.
+    """
     if not (audience.removes if verb == "remove" else audience.adds):
         return
-    size, number = min(page or platform.page, platform.page), None
+    size = min(page or platform.page, platform.page)
     with closing(_pages(partial(_page, run, campaign, audience, verb, size=size))) as pages:
+        number = None
         for members in pages:
-            people = [member for member in members if member.identifiers and not member.is_shared]
-            if people:
-                number = number or _external_id(run, platform, audience, verb, people)
-            request = _begin(run, campaign, audience, len(people)) if people and verb == "add" else None
-            taken = _call(run, platform, audience, verb, number, people, request) if people and number else Taken()
-            judged = _judged(members, people, taken, verb)
-            # Another run may be finding out at this moment who is to leave.
-            run.work.database.repeated(
-                partial(_record, run, campaign, audience, verb, judged, len(people), taken, request)
-            )
-            _count(told, audience, verb, judged)
+            page_of = _take_in if verb == "add" else _let_go
+            number = page_of(run, platform, campaign, audience, told, members, number)
+
+
+def _take_in(
+    run: Run,
+    platform: Platform,
+    campaign: str,
+    audience: Pending,
+    told: Told,
+    members: Sequence[Member],
+    number: str | None,
+) -> str | None:
+    """Tell a page of people to come in; gives what the platform calls the audience, made when there is none."""
+    judged = [member if member.identifiers else member._replace(refused="no_identifier") for member in members]
+    people = [member for member in members if member.identifiers]
+    request = run.work.database.repeated(partial(_begin, run, campaign, audience, judged, len(people)))
+    if request is None:
+        _count(told, audience, "add", judged)
+        return number
+    try:
+        number = number or _named(run, platform, audience) or _made(run, platform, audience, people, request)
+        taken = platform.add(number, [member.identifiers or {} for member in people])
+    except Unanswered:
+        run.work.database.repeated(partial(_lose, run, audience, request))
+        raise
+    except ProviderError as no:  # certainly nobody came in
+        with run.work.database.transaction() as connection:
+            _settled(run.work.queries, connection, request, run.as_of, Outcome("failed", words=str(no)))
+        raise
+    refused = {people[place].customer_id: why for place, why in taken.refused.items()}
+    run.work.database.repeated(partial(_answered, run, audience, request, taken, refused))
+    _count(told, audience, "add", _judged(judged, refused))
+    return number
+
+
+def _let_go(
+    run: Run,
+    platform: Platform,
+    campaign: str,
+    audience: Pending,
+    told: Told,
+    members: Sequence[Member],
+    number: str | None,
+) -> str | None:
+    """Tell a page of people to leave; gives what the platform calls the audience, None where there is none."""
+    people = [member for member in members if member.identifiers and not member.is_shared]
+    taken = Taken()
+    if people:
+        number = number or _named(run, platform, audience)
+    if people and number:
+        try:
+            taken = platform.remove(number, [member.identifiers or {} for member in people])
+        except Unanswered:
+            _doubt(run, audience)
+            raise
+    judged = _judged(members, {people[place].customer_id: why for place, why in taken.refused.items()})
+    # Another run may be finding out at this moment who is to leave.
+    run.work.database.repeated(partial(_record, run, campaign, audience, judged, len(people), taken))
+    if not taken.is_partial:
+        _count(told, audience, "remove", judged)
+    return number
 
 
 def replace(run: Run, platform: Platform, campaign: str, audience: Pending, told: Told) -> None:
@@ -104,26 +162,12 @@ def replace(run: Run, platform: Platform, campaign: str, audience: Pending, told
     told.refused.update(Counter(f"{audience.platform} refused: {why}" for why in refused.values()))
 
 
-def recall(run: Run, platform: Platform, campaign: str, audience: Pending, told: Told, *, page: int | None) -> None:
-    """Tell those to leave who are to be out and may be in: of a page without an answer, or during which we died.
-
-    Who still belongs in is told to come once more with everybody else.
-    """
-    del told
-    queries = run.work.queries
+def recall(run: Run, campaign: str, *, before: datetime) -> None:
+    """Whoever was on a page that was told at `before` at the latest and has no answer may be in: lost, or we died."""
     with run.work.database.transaction() as connection:
-        lost, known = store.lost(queries, connection, campaign, audience), store.known(queries, connection, audience)
-    if not lost:
-        return
-    size = min(page or platform.page, platform.page)
-    with closing(_pages(partial(_unsure_page, run, campaign, audience, size=size))) as pages:
-        for members in pages if known else ():
-            people = [member.identifiers for member in members if member.identifiers]
-            if people and known:
-                platform.remove(known.external_id, people)
-    with run.work.database.transaction() as connection:
-        for request_id in lost:
-            _settled(queries, connection, request_id, run.as_of, Outcome("failed", words="the answer was lost"))
+        lost = store.lost(run.work.queries, connection, campaign, before)
+    for request, audience in lost:
+        run.work.database.repeated(partial(_lose, run, audience, request))
 
 
 def settle(run: Run, platform: Platform, campaign: str, audience: Pending, told: Told) -> None:
@@ -134,8 +178,11 @@ def settle(run: Run, platform: Platform, campaign: str, audience: Pending, told:
         waiting = store.waiting(queries, connection, audience, run.as_of - ASK_AFTER)
     for request in waiting:
         outcome = platform.ask(request.external_id)
+        is_leaving = request.verb == "remove"
         if outcome.state == "waiting" and run.as_of - request.told_at >= GIVE_UP_AFTER:
-            outcome = Outcome("done", words="no answer within a day")
+            outcome = Outcome("failed" if is_leaving else "done", words="no answer within a day")
+        if outcome.state == "partial" and is_leaving:  # nobody says who is in still, so all are told again
+            outcome = dataclasses.replace(outcome, state="failed")
         with run.work.database.transaction() as connection:
             _settled(queries, connection, request.request_id, run.as_of, outcome)
             if request.verb == "replace" and outcome.state in ("partial", "failed"):
@@ -202,61 +249,65 @@ def _identified(platform: str, member: Member) -> Member:
     return Member(member.customer_id, identity.identifiers(platform, contact) or None, member.contact_sha256)
 
 
-def _external_id(run: Run, platform: Platform, audience: Pending, verb: Verb, first: Sequence[Member]) -> str | None:
-    """What the platform calls the audience: known, found by its name, or made; None where nobody is in it."""
-    queries = run.work.queries
-    provider = factory.provider(run.work, audience.platform, run.mode)
-    with run.work.database.transaction() as connection:
-        known = store.known(queries, connection, audience)
-    if known:
-        return known.external_id
+def _named(run: Run, platform: Platform, audience: Pending) -> str | None:
+    """What the platform calls the audience: known, or found by its name; None where there is none."""
+    if there := known(run, audience):
+        return there.external_id
     number = platform.find(audience.audience)
-    is_new = number is None and verb == "add"
-    if is_new:
-        number = platform.create(audience.audience, [member.identifiers or {} for member in first])
     if number is not None:
-        with run.work.database.transaction() as connection:
-            # Found, it may hold anybody; made, the people it was made of, who are recorded by the page that follows.
-            store.found(
-                queries, connection, audience, provider, number, run.as_of, is_new=is_new,
-                is_doubtful=isinstance(platform, Replaces),
-            )  # fmt: skip
+        _found(run, platform, audience, number, made_for=None)
     return number
 
 
-def _begin(run: Run, campaign: str, audience: Pending, people: int) -> int:
-    """Note that people are about to be told to come in, before they are: after a crash they may be in (`recall`)."""
+def _made(run: Run, platform: Platform, audience: Pending, first: Sequence[Member], request: int) -> str:
+    """What the platform calls a new audience, made for the people of a request, who are recorded already."""
+    number = platform.create(audience.audience, [member.identifiers or {} for member in first])
+    _found(run, platform, audience, number, made_for=request)
+    return number
+
+
+def _found(run: Run, platform: Platform, audience: Pending, number: str, *, made_for: int | None) -> None:
+    provider = factory.provider(run.work, audience.platform, run.mode)
     with run.work.database.transaction() as connection:
-        return store.request(
-            run.work.queries, connection, campaign, audience, "add", run.as_of, people=people, external_id=None,
-            state="waiting",
+        store.found(
+            run.work.queries, connection, audience, provider, number, run.as_of, is_new=made_for is not None,
+            is_doubtful=isinstance(platform, Replaces), request_id=made_for,
         )  # fmt: skip
 
 
-def _call(
-    run: Run,
-    platform: Platform,
-    audience: Pending,
-    verb: Verb,
-    number: str,
-    people: Sequence[Member],
-    request: int | None,
-) -> Taken:
-    """Tell a platform one page. A lost answer is told again; where only all of it at once is certain, that is noted."""
-    call = platform.remove if verb == "remove" else platform.add
-    try:
-        taken = call(number, [member.identifiers or {} for member in people])
-    except Unanswered:
-        _doubt(run, audience)
-        raise
-    except ProviderError as no:
-        if request is not None:  # certainly nobody came in
-            with run.work.database.transaction() as connection:
-                _settled(run.work.queries, connection, request, run.as_of, Outcome("failed", words=str(no)))
-        raise
+def _begin(
+    run: Run, campaign: str, audience: Pending, members: Sequence[Member], people: int, connection: sa.Connection
+) -> int | None:
+    """Record that people are about to be told to come in; gives the request, None where nobody can be told."""
+    queries, request = run.work.queries, None
+    if people:
+        request = store.request(
+            queries, connection, campaign, audience, "add", run.as_of, people=people, external_id=None,
+            state="waiting",
+        )  # fmt: skip
+    store.told(queries, connection, campaign, audience, "add", members, run.as_of, request)
+    return request
+
+
+def _lose(run: Run, audience: Pending, request: int, connection: sa.Connection) -> None:
+    store.unsure(run.work.queries, connection, request, run.as_of)
+    store.doubt(run.work.queries, connection, audience, is_doubtful=True)
+
+
+def _answered(
+    run: Run, audience: Pending, request: int, taken: Taken, refused: Mapping[str, str], connection: sa.Connection
+) -> None:
+    queries = run.work.queries
+    store.answered(
+        queries, connection, request, external_id=taken.request, state=_state(taken), words=taken.words,
+        is_partial=taken.is_partial, refused=dict(refused),
+    )  # fmt: skip
     if taken.is_partial:
-        _doubt(run, audience)
-    return taken
+        store.doubt(queries, connection, audience, is_doubtful=True)
+
+
+def _state(taken: Taken) -> str:
+    return "waiting" if taken.request else "partial" if taken.is_partial else "done"
 
 
 def _doubt(run: Run, audience: Pending) -> None:
@@ -264,12 +315,9 @@ def _doubt(run: Run, audience: Pending) -> None:
         store.doubt(run.work.queries, connection, audience, is_doubtful=True)
 
 
-def _judged(members: Sequence[Member], people: Sequence[Member], taken: Taken, verb: Verb) -> list[Member]:
-    refused = {people[place].customer_id: why for place, why in taken.refused.items()}
-    if verb == "add":
-        refused |= {member.customer_id: "no_identifier" for member in members if not member.identifiers}
+def _judged(members: Sequence[Member], refused: Mapping[str, str]) -> Sequence[Member]:
     if not refused:
-        return list(members)
+        return members
     return [
         member._replace(refused=refused[member.customer_id]) if member.customer_id in refused else member
         for member in members
@@ -280,22 +328,23 @@ def _record(
     run: Run,
     campaign: str,
     audience: Pending,
-    verb: Verb,
     members: Sequence[Member],
     people: int,
     taken: Taken,
-    request: int | None,
     connection: sa.Connection,
 ) -> None:
-    queries = run.work.queries
-    state = "waiting" if taken.request else "partial" if taken.is_partial else "done"
-    answer = {"external_id": taken.request, "state": state, "words": taken.words}
-    if request is not None:
-        store.answered(queries, connection, request, **answer)
-    elif people:
-        request = store.request(queries, connection, campaign, audience, verb, run.as_of, people=people, **answer)
-    asked = request if taken.request else None
-    store.told(queries, connection, campaign, audience, verb, members, run.as_of, asked)
+    """Record who was told to leave; where nobody says who was let go, all stay, and are told again."""
+    queries, request = run.work.queries, None
+    if people:
+        request = store.request(
+            queries, connection, campaign, audience, "remove", run.as_of, people=people, external_id=taken.request,
+            state=_state(taken), words=taken.words,
+        )  # fmt: skip
+    if taken.is_partial:
+        store.doubt(queries, connection, audience, is_doubtful=True)
+    else:
+        asked = request if taken.request else None
+        store.told(queries, connection, campaign, audience, "remove", members, run.as_of, asked)
 
 
 def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int) -> list[Member]:
@@ -308,12 +357,6 @@ def _whole_page(run: Run, audience: Pending, after: str, request: int, size: int
         ]
         store.mark(queries, connection, audience, request, [member for member in members if member.identifiers])
     return members
-
-
-def _unsure_page(run: Run, campaign: str, audience: Pending, after: str, *, size: int) -> list[Member]:
-    with run.work.database.transaction() as connection:
-        members = store.unsure_page(run.work.queries, connection, campaign, audience, after, size)
-    return [_identified(audience.platform, member) for member in members]
 
 
 def _settled(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from config.campaign import Campaign
 from tasks.rules.keyed import pads
@@ -163,9 +164,18 @@ def _look(
         connection.execute(looked)
     noted = queries["ledger/audience_look_note"](
         campaign=campaign.name, adds=may_add, rules_sha256=rules, run_id=run_id, as_of=as_of, seen_at=seen_at,
-        full_at=full_at,
+        full_at=full_at, definition=campaign.model_dump(mode="json"),
     )  # fmt: skip
     connection.execute(noted)
+
+
+def last_definition(queries: Queries, connection: sa.Connection, campaign: str) -> Campaign | None:
+    """The campaign as it was when its audiences were looked at last; None where it was not noted, or reads no more."""
+    found = connection.execute(queries["ledger/audience_definition"](campaign=campaign)).scalar()
+    try:
+        return None if found is None else Campaign.model_validate(found)
+    except ValidationError:
+        return None
 
 
 def _goes_on(last: sa.Row[Any], rules: str, as_of: datetime, now: datetime) -> bool:
@@ -252,7 +262,7 @@ def told(
     as_of: datetime,
     request_id: int | None = None,
 ) -> None:
-    """Record what a platform did with a page, which is in the order of its people; the next run goes on after it."""
+    """Record a page, which is in the order of its people: who is about to be told to come in, or was told to leave."""
     connection.execute(queries["ledger/audience_told"]())
     is_added = verb == "add"
     lines = [
@@ -286,8 +296,9 @@ def found(
     *,
     is_new: bool,
     is_doubtful: bool,
+    request_id: int | None,
 ) -> None:
-    """Note what `provider` calls an audience; of a new one nothing is recorded yet."""
+    """Note what `provider` calls an audience; in a new one is nobody but the people of the request it was made for."""
     asked = queries["ledger/audience_found"](
         **_where(audience),
         provider=provider,
@@ -295,6 +306,7 @@ def found(
         as_of=as_of,
         is_new=is_new,
         is_doubtful=is_doubtful,
+        request_id=request_id,
     )
     connection.execute(asked)
 
@@ -361,22 +373,19 @@ def waiting(queries: Queries, connection: sa.Connection, audience: Pending, befo
 
 
 def answered(queries: Queries, connection: sa.Connection, request_id: int, **answer: Any) -> None:
-    """Note what a platform answered to a page that was noted before it was told."""
+    """Note what a platform answered to a page of people who were to come in."""
     connection.execute(queries["ledger/audience_answered"](request_id=request_id, **answer))
 
 
-def lost(queries: Queries, connection: sa.Connection, campaign: str, audience: Pending) -> list[int]:
-    """Pages of people to come in that have no answer: it was lost, or we died."""
-    asked = queries["ledger/audience_lost"](**_where(audience), campaign=campaign)
-    return list(connection.execute(asked).scalars())
+def lost(queries: Queries, connection: sa.Connection, campaign: str, before: datetime) -> list[tuple[int, Pending]]:
+    """Pages of people to come in, told at `before` at the latest, that have no answer: it was lost, or we died."""
+    rows = connection.execute(queries["ledger/audience_lost"](campaign=campaign, before=before))
+    return [(row.request_id, Pending(row.platform, row.audience, 0, 0)) for row in rows]
 
 
-def unsure_page(
-    queries: Queries, connection: sa.Connection, campaign: str, audience: Pending, after: str, size: int
-) -> list[Member]:
-    """The next of those who are to be out and may be in by a page without an answer, behind the person `after`."""
-    asked = queries["ledger/audience_unsure_page"](**_where(audience), campaign=campaign, after=after, page=size)
-    return _with_contacts(connection.execute(asked))
+def unsure(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime) -> None:
+    """Note that the answer to a page was lost: its people may be in, and who is wanted is told again."""
+    connection.execute(queries["ledger/audience_unsure"](request_id=request_id, as_of=as_of))
 
 
 def settle(queries: Queries, connection: sa.Connection, request_id: int, as_of: datetime, **outcome: Any) -> None:

@@ -192,7 +192,7 @@ TABLES: Final[dict[str, Holder]] = {
     },
     "campaign.audiences": Holder("nobody", harmless="platform audience provider external_id"),
     "campaign.audience_uses": Holder("nobody", harmless="campaign platform audience"),
-    "campaign.audience_looks": Holder("nobody", harmless="campaign rules_sha256"),
+    "campaign.audience_looks": Holder("nobody", harmless="campaign rules_sha256 definition"),
     "campaign.deleted_audiences": Holder("nobody", harmless="platform audience provider"),
     "campaign.audience_requests": Holder("nobody", harmless="platform audience campaign verb external_id state words"),
     "campaign.audience_sizes": Holder("nobody", harmless="platform audience words"),

@@ -508,9 +508,11 @@ def test_the_size_is_kept_once_a_day(shop):
     assert seen(shop)["is_usable"] is False
 
 
-def test_where_somebody_else_was_told_before_everybody_is_told_anew(shop):
+def test_where_only_the_outbox_was_told_before_everybody_is_told_anew(shop):
     run(shop, Elsewhere())
-    shop._run("update campaign.audiences set provider = 'meta'", [{}])  # the outbox is told again from here on
+    with shop.work.database.transaction() as connection:  # the platform is named from here on
+        (told,) = audiences.of_campaign(shop.work.queries, connection, "lapsing_customers")
+        audiences.forget(shop.work.queries, connection, told, "meta")
     shop.lapses("6")
     shop.consents("6", "meta")
     shop.run(campaign(platforms=[]), NOON + MINUTE)
@@ -520,3 +522,24 @@ def test_where_somebody_else_was_told_before_everybody_is_told_anew(shop):
     run(shop, platform, NOON + 3 * MINUTE)
 
     assert platform.audiences["lapsing_customers"] == hashed(*"123456")
+
+
+def test_people_at_a_platform_that_is_no_longer_named_are_not_forgotten(shop):
+    there, outbox = Elsewhere(), Elsewhere()
+    run(shop, there)
+    shop._run("update campaign.audiences set provider = 'meta'", [{}])  # as it is where nobody names meta any more
+    shop.buys("1", "2026-06-10")
+
+    dispatch(shop, outbox, LATER)
+    run(shop, outbox, LATER + MINUTE)
+
+    assert outbox.audiences == {}
+    (trouble,) = shop.rows("select words from campaign.audience_troubles")
+    assert "meta is no longer among the ad_platforms of reengage.yaml" in trouble["words"]
+    assert seen(shop)["to_remove"] == 1
+
+    shop._run("update campaign.audiences set provider = 'outbox'", [{}])  # named again
+    dispatch(shop, there, LATER + 2 * MINUTE)
+
+    assert there.audiences["lapsing_customers"] == hashed(*"2345")
+    assert shop.rows("select words from campaign.audience_troubles") == []
