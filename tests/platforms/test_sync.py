@@ -12,7 +12,7 @@ from tasks import sync
 from tasks.platforms import identity
 from tasks.platforms.base import Outcome, Person, Size, Taken
 from tasks.rules.errors import Busy, Misconfigured, Unanswered
-from tasks.store import runs
+from tasks.store import audiences, runs
 from tests.planning_world import DAY, NOON, Shop, campaign
 
 MINUTE = timedelta(minutes=1)
