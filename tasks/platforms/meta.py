@@ -198,12 +198,12 @@ class MetaPlatform:
             },
             of_audience=True,
         )
-        # Taken, even where the answer cannot be read (P14): the session tells the rest.
+        # Taken, even where the answer cannot be read (P14): the session tells the rest. A row that Meta cannot read of
+        # people who are to leave is one that it could not read when they were to come in.
         invalid = _count(_as_object(answer.json).get("num_invalid_entries"))
         return Taken(
             request=f"{audience}/{session}",
             refused=refused,
-            is_partial=bool(invalid),
             words=f"{invalid} of {len(rows)} rows could not be read" if invalid else "",
         )
 

@@ -79,15 +79,18 @@ def _take_in(
     if request is None:
         _count(told, audience, "add", judged)
         return number
+    is_made = False
     try:
-        number = number or _named(run, platform, audience) or _made(run, platform, audience, people, request)
+        number = number or _named(run, platform, audience)
+        if number is None:
+            number, is_made = _made(run, platform, audience, people, request), True
         taken = platform.add(number, [member.identifiers or {} for member in people])
-    except Unanswered:
-        run.work.database.repeated(partial(_lose, run, audience, request))
-        raise
-    except ProviderError as no:  # certainly nobody came in
-        with run.work.database.transaction() as connection:
-            _settled(run.work.queries, connection, request, run.as_of, Outcome("failed", words=str(no)))
+    except ProviderError as no:
+        if is_made or isinstance(no, Unanswered):  # a platform may make an audience of its first people
+            run.work.database.repeated(partial(_lose, run, audience, request))
+        else:  # certainly nobody came in
+            with run.work.database.transaction() as connection:
+                _settled(run.work.queries, connection, request, run.as_of, Outcome("failed", words=str(no)))
         raise
     refused = {people[place].customer_id: why for place, why in taken.refused.items()}
     run.work.database.repeated(partial(_answered, run, audience, request, taken, refused))
@@ -208,6 +211,7 @@ def measure(run: Run, platform: Platform, campaign: str, audience: Pending, told
 
 
 def known(run: Run, audience: Pending) -> Known | None:
+    """What is known of an audience on its platform; None before anything was told."""
     with run.work.database.transaction() as connection:
         return store.known(run.work.queries, connection, audience)
 

@@ -216,6 +216,19 @@ def test_who_was_made_into_an_audience_by_a_call_whose_answer_was_lost(shop: Sho
     assert not platform.audiences[AUDIENCE] & hashed(*buyers)
 
 
+def test_who_was_made_into_an_audience_that_took_no_page_after_that(shop: Shop):
+    platform = MadeOf()
+    platform.is_lost, platform.fails = False, [Busy("not now")]
+    with pytest.raises(Busy):
+        run(shop, platform)
+    assert hashed("1") <= platform.audiences[AUDIENCE]
+    shop.buys("1", "2026-06-10")
+
+    dispatch(shop, platform, LATER)
+
+    assert not platform.audiences[AUDIENCE] & hashed("1")
+
+
 def test_whom_another_campaign_wants_and_never_told_the_platform_of(make_workspace: Callable[..., Workspace]):
     shop, platform = Shop(make_workspace(mode="simulated")), Elsewhere()
     for number in "19":
