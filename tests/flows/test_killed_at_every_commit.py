@@ -37,7 +37,7 @@ STEP = int(os.environ.get("REENGAGE_COMMIT_STEP", "5"))
 # told of, what was measured.
 LOST = {
     "K3": ("run", "campaign.enrolments", "true"),
-    "K10": ("run", "campaign.audience_members", "applied"),
+    "K10": ("run", "campaign.audience_requests", "state = 'done'"),
     "K11": ("evaluate", "campaign.outcomes", "true"),
 }
 # What is imported at its first use, so that no process has to.
