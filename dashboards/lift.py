@@ -212,7 +212,7 @@ def _version(arms: pd.DataFrame) -> str:
 def _verdict(counts: tuple[int, int, int, int], maturing: int, campaign: Campaign | None) -> None:
     effect = newcombe(*counts)
     span = f"{words.points(effect.low)} to {words.points(effect.high)} percentage points"
-    verb = "bought" if words.goal_is_purchase(campaign) else "reached the goal"
+    verb = words.goal_verb(campaign)
     if effect.low > 0:
         st.success(
             f"Yes: more of the treated people {verb}, by {words.points(effect.estimate)} percentage points ({span})."

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from config.campaign import Campaign
+from config.campaign import QUALIFIED, Campaign
 from tasks.rules.statistics import wilson
 from tasks.rules.words import reason
 
@@ -188,14 +188,18 @@ def hours(window: int) -> str:
     return "1 hour" if window == 1 else f"{window:,} hours"
 
 
-def goal_is_purchase(campaign: Campaign | None) -> bool:
-    """Whether a campaign, or one whose file is gone, is there to make people buy."""
-    return campaign is None or campaign.goal.event == "purchase"
+def goal_verb(campaign: Campaign | None) -> str:
+    """What people did who reached a campaign's goal; of one whose file is gone nobody knows which goal it had."""
+    return _GOALS.get(campaign.goal.event, _ANY_GOAL) if campaign else _ANY_GOAL
 
 
 def goal_title(campaign: Campaign | None) -> str:
     """What people are called who reached a campaign's goal."""
-    return "People who bought" if goal_is_purchase(campaign) else "People who reached the goal"
+    return f"People who {goal_verb(campaign)}"
+
+
+_ANY_GOAL: Final = "reached the goal"
+_GOALS: Final = {"purchase": "bought", QUALIFIED: "qualified"}
 
 
 def rate(successes: float, n: float) -> str:

@@ -28,6 +28,7 @@ from dashboards.components import (
     window,
 )
 from dashboards.costs import costs
+from dashboards.followed import followed
 from dashboards.lift import lift
 from dashboards.narrowing import days
 from dashboards.reach import reach
@@ -71,14 +72,15 @@ def page() -> None:
         by_day = read("retargets_by_day", campaign=name)
         if by_day.empty:
             st.info("No retarget has been sent yet, so there is nothing to show by day or hour.")
-            return
-        first, last = _days(by_day)
-        _by_day(by_day, orders, first, last)
-        _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
-        costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
+        else:
+            first, last = _days(by_day)
+            _by_day(by_day, orders, first, last)
+            _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
+            costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
         people = read("people", campaign=name)
         if not people.empty:
             reach(people)
+            followed(read, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
             lift(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
         st.markdown(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -15,6 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from config.settings import CHECKOUT
+from dashboards import words
 from tasks import measure
 from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
@@ -161,7 +163,7 @@ def test_every_mark_of_the_charts_and_its_hover_are_what_plain_loops_count(
     truth = story.truth(end, ADS, BERLIN)
 
     page = look(story.stage.work, campaign="back")
-    milestones, qualified, by_day, by_hour, standing = charts(page)
+    milestones, qualified, by_day, by_hour, standing, sent, followed = charts(page)
 
     # R18
     stages = {**STAGES, "qualified_before": "Had qualified before"}
@@ -223,6 +225,45 @@ def test_every_mark_of_the_charts_and_its_hover_are_what_plain_loops_count(
     # who was reached
     enrolled = {metric.label: metric.value for metric in page.metric}["Enrolled"]
     assert sum(mark["people"] for mark in standing[0]) == int(enrolled) > 0
+    # what followed
+    sends, qualified_after = followed_sends(story, 24)
+    on = Counter(at.astimezone(ZoneInfo(BERLIN)).date() for _, _, at in sends)
+    assert {mark["day"].date(): mark["sends"] for mark in sent[0]} == on
+    assert sum(mark["conversions"] for mark in followed[0]) == len(qualified_after) > 0
+
+
+def followed_sends(story: Story, hours: int) -> tuple[list[tuple[str, str, datetime]], set[str]]:
+    """Every accepted retarget (customer, step, moment), and whose last one was followed by their qualifying."""
+    rows = story.stage.rows("select episode, step, accepted_at from campaign.sends where state = 'accepted'")
+    sends = [(story.talks[row["episode"]].customer, row["step"], row["accepted_at"]) for row in rows]
+    followed = set()
+    for talk in story.talks.values():
+        for milestone, at in talk.reached:
+            before = [sent for customer, _, sent in sends if customer == talk.customer and sent < at]
+            if milestone == "qualified" and before and at - max(before) <= hours * HOUR:
+                followed.add(talk.customer)
+    return sends, followed
+
+
+@pytest.mark.parametrize("hours", [1, 12, 24])
+def test_what_followed_is_what_plain_loops_count(
+    weekend: tuple[Story, datetime], look: Callable[..., AppTest], hours: int
+) -> None:
+    story, end = weekend
+    measure.campaigns(story.stage.work, end)
+    sends, followed = followed_sends(story, hours)
+
+    page = look(story.stage.work, campaign="back", hours=str(hours))
+
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert figures["People who qualified"] == str(len(followed))
+    reached = {
+        step: {customer for customer, sent, _ in sends if sent == step} for step in {step for _, step, _ in sends}
+    }
+    shown = tables(page)["By message, channel, variant"]
+    assert {name: numbers(cells[:1])[0] for name, cells in shown.items() if name.startswith("Message ")} == {
+        words.step(step): len(people) for step, people in reached.items()
+    }
 
 
 def test_what_the_page_shows_ties_out(weekend: tuple[Story, datetime], look: Callable[..., AppTest]) -> None:

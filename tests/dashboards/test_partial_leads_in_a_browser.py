@@ -35,7 +35,7 @@ def test_the_page_shows_its_charts_and_the_figures_of_plain_loops(shown: tuple[s
 
     reader.open(address)
     reader.page.wait_for_function("document.querySelectorAll('[data-testid=stVegaLiteChart] canvas, "
-                                  "[data-testid=stVegaLiteChart] svg').length === 5")  # fmt: skip
+                                  "[data-testid=stVegaLiteChart] svg').length === 7")  # fmt: skip
 
     qualified = [truth.sum_of("back", order, "qualified") for order in (1, 2, 3)]
     assert reader.metrics()["Leads in the system"] == str(truth.total("back"))
