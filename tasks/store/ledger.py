@@ -268,7 +268,8 @@ class Ledger:
         if not locked:
             return Claim(token, (), (), 0)
         decided = connection.execute(
-            query["ledger/claim"](
+            query["ledger/claim"].prepared(
+                connection,
                 send_keys=[row.send_key for row in locked],
                 moments=[row.moment for row in locked],
                 persons=[row.person_id for row in locked],
@@ -299,7 +300,8 @@ class Ledger:
         """Open an attempt for each rendered row, in the claim's transaction; the others are rejected."""
         rows = {row.send_key: row for row in claim.rows}
         unrendered = connection.execute(
-            self._queries["ledger/claim_pin"](
+            self._queries["ledger/claim_pin"].prepared(
+                connection,
                 pins=[
                     {
                         "send_key": pin.send_key,
@@ -316,7 +318,7 @@ class Ledger:
                         "consent_load_id": rows[pin.send_key].consent_load_id,
                     }
                     for pin in pins
-                ]
+                ],
             )
         ).scalars()
         self._follow(connection, list(unrendered), is_claim=True)
@@ -389,14 +391,17 @@ class Ledger:
 
     def owns(self, connection: sa.Connection, token: UUID, send_keys: Sequence[str]) -> bool:
         """Whether every row is still in flight under this token with time left; asked right before the call (K15)."""
-        owned = connection.execute(self._queries["ledger/claim_holds"](send_keys=list(send_keys), token=token))
+        owned = connection.execute(
+            self._queries["ledger/claim_holds"].prepared(connection, send_keys=list(send_keys), token=token)
+        )
         return owned.scalar_one() == len(send_keys)
 
     def record(self, connection: sa.Connection, token: UUID, replies: Sequence[Reply]) -> list[tuple[str, str | None]]:
         """Write down what was answered; answers (state, reason) of the rows that were still ours."""
         connection.execute(self._queries["ledger/send_limits"]())
         recorded = connection.execute(
-            self._queries["ledger/record"](
+            self._queries["ledger/record"].prepared(
+                connection,
                 receipts=[self._receipt(reply) for reply in replies],
                 token=token,
                 is_simulated=self._clock.is_simulated,

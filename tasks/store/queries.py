@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,35 @@ class Query:
             for name, value in self.values(**given).items()
         ]
         return sa.text(self._escaped).bindparams(*bound)
+
+    def prepared(self, connection: sa.Connection, **given: Any) -> sa.TextClause:
+        """The same as a statement whose plan this session keeps: for those that take longer to plan than to run.
+
+        Only where a plan that knows no value is a good one, which the transaction says by `plan_cache_mode`.
+        """
+        values = self.values(**given)
+        known: set[str] = connection.info.setdefault("prepared", set())  # it lives as long as the session
+        if self._plan_name not in known:
+            connection.execute(sa.text(self._preparing))
+            known.add(self._plan_name)
+        bound = [sa.bindparam(name, value, type_=_bound_type(self.params[name].type)) for name, value in values.items()]
+        arguments = ", ".join(f"cast(:{name} as {self.params[name].type})" for name in values)
+        return sa.text(f'execute "{self._plan_name}" ({arguments})').bindparams(*bound)
+
+    @cached_property
+    def _plan_name(self) -> str:
+        """No two texts share one: sessions outlive the files they were prepared from."""
+        return f"{self.name} {sha256(self.sql.encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def _preparing(self) -> str:
+        places = {name: f"${place}" for place, name in enumerate(self.params, start=1)}
+        text = "".join(
+            places[token.text[1:]] if token.kind == "parameter" else token.text.replace(":", "\\:")
+            for token in self.contract.tokens
+        )
+        types = ", ".join(param.type for param in self.params.values())
+        return f'prepare "{self._plan_name}" ({types}) as {text}'
 
     @cached_property
     def _escaped(self) -> str:
