@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -75,8 +76,7 @@ class Clock:
         return self.at is not None
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A row this worker may hand over once, with everything the message needs; lives in memory only."""
 
     send_key: str
@@ -292,7 +292,7 @@ class Ledger:
             gates=self._gates(connection, taken_back),
             moments={row.send_key: row.decided_at.isoformat() for row in staying},
         )
-        rows = tuple(_claimed(row) for row in decided if row.state == "in_flight")
+        rows = tuple(Claimed._make(_columns(row)) for row in decided if row.state == "in_flight")
         others = tuple((row.state, row.reason, row.campaign) for row in staying)
         return Claim(token, rows, others, len(locked))
 
@@ -580,33 +580,7 @@ def _seconds(length: timedelta) -> str:
     return f"{length.total_seconds():g} s"
 
 
-def _claimed(row: Any) -> Claimed:
-    return Claimed(
-        send_key=row.send_key,
-        campaign=row.campaign,
-        step=row.step,
-        variant=row.variant,
-        channel=row.channel,
-        provider=row.provider,
-        decided_at=row.decided_at,
-        person_id=row.person_id,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        language=row.language,
-        country=row.country,
-        evidence=row.evidence,
-        voucher_code=row.voucher_code,
-        deliver_by=row.deliver_by,
-        address=row.address,
-        platform=row.platform,
-        address_hmac=row.address_hmac,
-        attempt_no=row.attempt_no,
-        busy_tries=row.busy_tries,
-        provider_caps=row.provider_caps,
-        consent_id=row.consent_id,
-        consent_load_id=row.consent_load_id,
-        goes_alone=row.goes_alone,
-    )
+_columns = attrgetter(*Claimed._fields)
 
 
 def _definition(campaign: Campaign, business_zone: str, plays: str | None) -> dict[str, Any]:
