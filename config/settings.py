@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     IPvAnyNetwork,
     SecretStr,
     ValidationError,
@@ -247,9 +249,31 @@ class Settings(BaseSettings):
     api_url: str = Field(
         "http://127.0.0.1:4200/api", description="the Prefect server's API, as flows and the UI see it"
     )
-    dashboard_port: int = Field(
-        8501, ge=0, le=65535, description="the dashboard's port on loopback; 0 picks a free one"
+    dashboard_port: int = Field(8501, ge=0, le=65535, description="the dashboard's port; 0 picks a free one")
+    dashboard_address: IPvAnyAddress = Field(
+        IPv4Address("127.0.0.1"), description="where the dashboard listens; beyond this machine it needs a login"
     )
+    dashboard_login: Literal["oidc", "proxy"] | None = Field(
+        None,
+        description="who says who is reading: an identity provider (.streamlit/secrets.toml) or a proxy before it",
+    )
+    dashboard_readers: Listed[str] = Field(
+        [], description="who may read, as the login calls them, or all of a domain (@example.com); default: everybody"
+    )
+    dashboard_proxy_header: str = Field("X-Forwarded-User", description="header in which the proxy names the reader")
+    dashboard_proxy_secret: SecretStr | None = Field(
+        None, min_length=16, description="what the proxy sends as X-Reengage-Secret to prove that it is the proxy"
+    )
+
+    @model_validator(mode="after")
+    def _asks_beyond_this_machine(self) -> Settings:
+        if self.dashboard_login == "proxy" and self.dashboard_proxy_secret is None:
+            message = "dashboard_proxy_secret: needed, or anybody could say they are the proxy"
+            raise ValueError(message)
+        if self.dashboard_login is None and not self.dashboard_address.is_loopback:
+            message = "dashboard_login: needed (oidc or proxy) where the dashboard listens beyond this machine"
+            raise ValueError(message)
+        return self
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -181,8 +181,9 @@ def start_worker(settings: Settings, port: int) -> Child:
 
 
 def start_dashboard(settings: Settings, port: int) -> Child:
-    """Start the dashboard on loopback; it sends nothing to the outside."""
-    return Child.start("dashboard", serve.command(port), settings.home / "logs", environment(settings, 0))
+    """Start the dashboard, on loopback unless the settings name a login; it sends nothing to the outside."""
+    command = serve.command(port, str(settings.dashboard_address))
+    return Child.start("dashboard", command, settings.home / "logs", environment(settings, 0))
 
 
 def deploy(settings: Settings, port: int, *, schedules: bool) -> None:

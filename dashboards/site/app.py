@@ -10,7 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboards.access import admit
 from dashboards.contents import pages, title
+from dashboards.reading import explained, workspace
 
 HERE = Path(__file__).parent
 
@@ -25,4 +27,6 @@ def door() -> None:
     st.switch_page(shown[0], query_params=st.query_params.to_dict())
 
 
-st.navigation([st.Page(door, title="reengage", default=True, visibility="hidden"), *shown]).run()
+with explained():  # settings that cannot be read admit nobody
+    admit(workspace().settings)
+    st.navigation([st.Page(door, title="reengage", default=True, visibility="hidden"), *shown]).run()

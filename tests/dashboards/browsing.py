@@ -31,12 +31,12 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def served(work: Workspace, folder: Path) -> Iterator[str]:
-    """The dashboard on a workspace; answers its address. `folder` gets its log."""
+def served(work: Workspace, folder: Path, **settings: str) -> Iterator[str]:
+    """The dashboard on a workspace with further settings; answers its address. `folder` gets its log."""
     port, log = _free_port(), folder / "dashboard.log"
     with log.open("w") as written:
         child = subprocess.Popen(
-            serve.command(port), env={**os.environ, **_environment(work)}, cwd=folder, stdout=written,
+            serve.command(port), env={**os.environ, **_environment(work), **settings}, cwd=folder, stdout=written,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

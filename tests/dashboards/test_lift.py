@@ -133,7 +133,9 @@ def test_groups_as_planned_are_compared(shop: Workspace) -> None:
 
     page = _page()
 
-    assert page.success[0].value.startswith("Yes: more of the treated people reached the goal, by +35.0 percentage points")
+    assert page.success[0].value.startswith(
+        "Yes: more of the treated people reached the goal, by +35.0 percentage points"
+    )
     assert list(_tables(page)["Group"]["People"]) == ["200", "100"]
     assert "was never noted" not in _said(page)
 
@@ -212,7 +214,10 @@ def test_without_any_goal_no_number_is_made_up(shop: Workspace) -> None:
     _write(shop, world, v1=0.5)
     measure.campaigns(shop, AS_OF)
 
-    assert "Nobody of either group reached the goal, so how many more people it needs cannot be said" in _page().info[0].value
+    assert (
+        "Nobody of either group reached the goal, so how many more people it needs cannot be said"
+        in _page().info[0].value
+    )
 
 
 def test_revenue_is_adjusted_only_where_somebody_bought_before(shop: Workspace) -> None:
