@@ -164,7 +164,7 @@ def preview(
     found = segments.preview(work, name, params, moment, limit=None if all_rows else limit)
     columns = list(work.queries[f"segments/{name}"].returns)
     arguments = {"segment": name, "as_of": moment, "params": params, "limit": limit}
-    title = f"{name}: {found.count:,} customer(s) as of {moment.isoformat()}"
+    title = f"{name}: {found.count:,} customer(s) as of {moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if found.first_anchor and found.last_anchor:
         title += f", anchors from {found.first_anchor:%Y-%m-%d %H:%M} to {found.last_anchor:%Y-%m-%d %H:%M} UTC"
     show_rows(found.rows, columns, title=title, json=json, all_rows=True, arguments=arguments, count=found.count)
