@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from tasks.store.workspace import Workspace
 
 DAYS = 3
 ARMS = ("treated", "holdout")
+CURRENCIES = ("EUR", "USD", "GBP", "SEK")
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,17 @@ def test_the_summary_says_who_was_reached_and_why_not_and_how_to_go_on(played: d
     with played.work.database.transaction() as connection:
         addresses = connection.execute(sa.select(sa.column("address")).select_from(table("messages", "outbox")))
         assert not [address for address in addresses.scalars() if address in said]
+
+
+def test_no_amount_of_the_summary_breaks_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console, "width", 80)
+    totals = [SimpleNamespace(currency=currency, revenue=1234567.89, purchases=251) for currency in CURRENCIES]
+
+    with console.capture() as captured:
+        summary._credited(lambda _name, **_given: totals, "lapsing_customers")
+
+    shown = " · ".join(f"{currency} 1,234,567.89" for currency in CURRENCIES[:3])
+    assert f"{shown} and 1 more currency" in captured.get()
 
 
 def test_a_campaign_that_nobody_was_enrolled_in_is_left_out_of_the_summary(played: demo.Play, tmp_path: Path):
