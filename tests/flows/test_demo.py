@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from config.sources import load_sources
 from flows.commands import demo, summary
 from flows.commands.console import console
 from flows.story import using
@@ -199,6 +200,16 @@ def test_leads_are_retargeted_up_to_three_times_and_the_summary_counts_what_foll
 
 def test_the_demo_ends_on_the_morning_after_its_last_day(played: demo.Play):
     assert played.ends_at(DAYS) == OPENS_AT + timedelta(days=DAYS, hours=6)
+
+
+def test_the_smallest_shop_sells_something_every_day(tmp_path: Path):
+    freshness = load_sources(demo.SHOP / "sources.yaml")["shop_orders"].fresh_within
+    assert freshness
+    ingests = [OPENS_AT, *(OPENS_AT + day * demo.DAY + demo.DELIVERY for day in range(5))]
+    for seed in range(20):
+        shop = SampleShop(tmp_path, customers=demo.FEWEST_CUSTOMERS, seed=seed)
+        sold = [shop._unasked.between(at - freshness, at).at.size for at in ingests]
+        assert min(sold) > 0, f"seed {seed} of the smallest shop would hold its own campaigns"
 
 
 def test_a_database_that_is_not_a_demos_is_never_overwritten(server: embedded.Server, tmp_path_factory):
