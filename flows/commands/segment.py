@@ -109,8 +109,10 @@ def show(
         show_rows(params + columns, fields, json=True, all_rows=all_rows, arguments=about)
         return
     console.print(f"[bold]{name}[/bold]  ({query.where})\n", soft_wrap=True)
-    console.print(query.purpose, markup=False)
-    console.print(f"\nowner: {query.contract.owner}", markup=False)
+    for paragraph in query.purpose.split("\n\n"):  # each as wide as the terminal, and a list as it was written
+        is_list = any(line.startswith(("-", " ")) for line in paragraph.split("\n"))
+        console.print((paragraph if is_list else paragraph.replace("\n", " ")) + "\n", markup=False)
+    console.print(f"owner: {query.contract.owner}", markup=False)
     console.print(f"grain: {query.contract.grain}", markup=False)
     console.print(f"reads: {', '.join(sorted(segments.relations(query)))}")
     console.print(f"used by: {', '.join(_users(work).get(name, [])) or 'no campaign'}\n")
