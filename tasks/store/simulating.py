@@ -94,7 +94,7 @@ class _Tables:
         """The statement that is executed for one that is about to be, as SQLAlchemy asks before each."""
         found = _MAKES.match(statement)
         if found and found[2] and found[1] in self.made:
-            return f"insert into {found[1]}{statement[found.end() :]}", parameters
+            return f"/* made before */ insert into {found[1]}{statement[found.end() :]}", parameters
         if found:
             self.made.add(found[1])
         return statement, parameters
