@@ -16,7 +16,7 @@ REASONS: Final = {
     "marketing_not_delivered": "WhatsApp delivers no marketing templates to the country of the person's number",
     "other_channel": "A text message is the last resort, and another channel can be used",
     "capped": "Already written to as often as allowed",
-    "quiet": "Quiet hours",
+    "quiet": "Quiet hours, the campaign's or the law's",
     "spacing": "Too soon after the step before",
     "outside_free_window": "Outside the free messaging window",
     "replied": "The customer wrote since; the step counts from their newest message",
