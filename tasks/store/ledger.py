@@ -528,7 +528,8 @@ class Ledger:
     ) -> None:
         if send_keys:
             connection.execute(
-                self._queries["ledger/decide_moved"](
+                self._queries["ledger/decide_moved"].prepared(
+                    connection,
                     send_keys=list(send_keys),
                     at=self._clock.at,
                     is_claim=is_claim,
