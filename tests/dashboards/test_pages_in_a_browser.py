@@ -89,6 +89,7 @@ def test_a_page_is_drawn_to_its_end_and_asks_nobody_outside(address: str, reader
     assert reader.page.get_by_test_id("stTable").count() > 0 or name == "partial_leads"
     assert reader.page.title() == title(name)
     assert reader.outside == []
+    assert reader.faults() == []
 
 
 def test_the_first_page_is_the_overview_and_the_navigation_has_them_all_in_order(address: str, reader: Reader) -> None:
@@ -132,6 +133,7 @@ def test_whoever_reads_in_the_dark_gets_a_dark_page(address: str, browser: Brows
 
     assert behind == "rgb(18, 25, 28)"
     assert words == "rgb(230, 237, 239)"
+    assert reader.faults() == []
     reader.page.context.close()
 
 
