@@ -28,10 +28,10 @@ def fill(work: Workspace, connection: sa.Connection) -> bool:
         return False
     evaluation.take_turn(work, connection)
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(REFRESH_LOCK)))
-    connection.execute(sa.text("truncate core.buying"))
-    connection.execute(work.queries["evaluation/work_memory"]())
-    connection.execute(work.queries["core/buying_fill"](margin_days=margin))
-    filling.sampled(connection, "core.buying")
+    with filling.emptied(connection, work.queries, "buying"):
+        connection.execute(work.queries["evaluation/work_memory"]())
+        connection.execute(sa.text("set local enable_memoize = off"))  # no two rows are alike
+        connection.execute(work.queries["core/buying_fill"](margin_days=margin))
     return True
 
 
