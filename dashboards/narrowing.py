@@ -55,13 +55,13 @@ class Place:
         )
         return longest
 
-    def reading(self, read: Read) -> Read:
-        """`read` without what was bought in other currencies."""
+    def reading(self, everything: Read) -> Read:
+        """The same without what was bought in other currencies."""
         if self.currency is None:
-            return read
+            return everything
 
         def in_currency(name: str, **params: Any) -> pd.DataFrame:
-            rows = read(name, **params)
+            rows = everything(name, **params)
             return rows[rows["currency"] == self.currency] if "currency" in rows else rows
 
         return in_currency
