@@ -17,6 +17,7 @@ from tasks.platforms import deletion, factory, telling
 from tasks.platforms.base import UNKNOWN, Platform
 from tasks.platforms.telling import Act, Told, Which
 from tasks.rules.errors import ConfigError, ProviderError, Refused
+from tasks.rules.words import KEPT
 from tasks.rules.words import reason as in_words
 from tasks.step import say, show_table, step
 from tasks.store import audiences as store
@@ -51,6 +52,7 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     before = {name: _told_before(run, name, told)}
     telling.recall(run, name, before=run.as_of)  # runs of a campaign take turns: nobody is telling a page now
     may_add, leaving = run.work.database.repeated(partial(_desire, run, run.campaign))
+    _refused(told, name, leaving)
     _let_go(run, before, {name: leaving}, connect, told, page)
     _each(run, before, connect, told, deletion.or_delete(telling.replace))
     if may_add:  # who was settled or told anew meanwhile may be in by now, or no longer
@@ -70,6 +72,7 @@ def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -
     for name in names:
         telling.recall(run, name, before=run.as_of - LOST_AFTER)
         waiting[name] = work.database.repeated(partial(_only_leave, run, name))
+        _refused(told, name, waiting[name])
     _let_go(run, before, waiting, connect, told, page)
     return _finish(run, told)
 
@@ -93,6 +96,14 @@ def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> tuple[bo
     now = choosing.standing(run, connection)
     may_add = now.is_on and not now.is_held
     return may_add, store.desire(run.work, connection, campaign, run.as_of, run.run_id, may_add=may_add)
+
+
+def _refused(told: Told, campaign: str, found: Sequence[Pending]) -> None:
+    """Count who was just found to belong into an audience and cannot be told."""
+    for audience in found:
+        refused = Counter({f"{audience.platform} refused: {why}": people for why, people in audience.refused.items()})
+        told.refused.update(refused)
+        told.by_audience.setdefault((campaign, audience.platform, audience.audience), Counter()).update(refused)
 
 
 def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
@@ -201,7 +212,9 @@ def _note(which: Which, told: Told, counts: Mapping[str, int]) -> str:
         return problem
     if counts["removed with the audience"]:
         return "deleted at the platform"
-    return "everybody was told anew" if counts["told anew"] else ""
+    if counts["told anew"]:
+        return "everybody was told anew"
+    return f"{counts[KEPT]:,} {KEPT}" if counts[KEPT] else ""
 
 
 def _finish(run: Run, told: Told) -> dict[str, int]:
