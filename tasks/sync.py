@@ -16,7 +16,7 @@ from config.campaign import Campaign
 from tasks.platforms import deletion, factory, telling
 from tasks.platforms.base import UNKNOWN, Platform
 from tasks.platforms.telling import Act, Told, Which
-from tasks.rules.errors import ConfigError, ProviderError, Refused
+from tasks.rules.errors import Busy, ConfigError, ProviderError, Refused
 from tasks.rules.words import KEPT
 from tasks.rules.words import reason as in_words
 from tasks.step import say, show_table, step
@@ -61,7 +61,8 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     return _finish(run, told)
 
 
-@step(name="take people off audiences", tags=["sync"], retries=2)
+# Messages and erasures of the same dispatch come after it, and the next dispatch within minutes.
+@step(name="take people off audiences", tags=["sync"], retries=2, longest_wait_seconds=30)
 def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -> dict[str, int]:
     """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
     work, waiting = run.work, {}
@@ -235,5 +236,14 @@ def _finish(run: Run, told: Told) -> dict[str, int]:
                 _problem(which, told),
             )  # fmt: skip
     if told.failed:
-        raise next(iter(told.failed.values()))
+        raise _first(told)
     return dict(counts)
+
+
+def _first(told: Told) -> ProviderError:
+    """The failure that the run ends with; of several platforms that are busy the one that asks for most time."""
+    failures = list(told.failed.values())
+    busy = [error for error in failures if isinstance(error, Busy)]
+    if busy and isinstance(failures[0], Busy):
+        return max(busy, key=lambda error: error.retry_after or 0)
+    return failures[0]
