@@ -1,8 +1,8 @@
 /*
 Whoever is in an audience by an address that a platform was just told to let go is told again: they may be in no longer.
 
-Reads audience_told before it is recorded, and what was told to leave from the members. Nobody shares the address of a
-person who has to be out: whoever did left with them (ledger/audience_untold).
+Reads audience_told before it is recorded, and what was told to leave from the members. Nobody in the same
+campaign shares the address of a person who has to be out: whoever did left with them (ledger/audience_untold).
 
 owner: engineering
 params:
@@ -25,7 +25,14 @@ with let_go as materialized (
         and members.identifiers is not null
         and (
             members.desired
-            or members.reason not in ('stop_event', 'no_consent', 'suppressed_address', 'merged')
+            or members.reason not in ('stop_event', 'no_consent', 'suppressed_address')
+            or exists (
+                select from campaign.audience_uses as others
+                where
+                    others.platform = members.platform
+                    and others.audience = members.audience
+                    and others.campaign <> members.campaign
+            )
             or members.applied_contact_sha256 is distinct from campaign.contact_sha256(
                 cast(:platform as text), customers.email_canonical, customers.phone_e164, customers.first_name,
                 customers.last_name, customers.country

@@ -33,7 +33,7 @@ kept_out as (
         and audience = cast(:audience as text)
         and campaign = cast(:campaign as text)
         and not desired
-        and reason in ('stop_event', 'no_consent', 'suppressed_address', 'merged')
+        and reason in ('stop_event', 'no_consent', 'suppressed_address')
         and not (
             cast(:may_add as boolean)
             and exists (

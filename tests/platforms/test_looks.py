@@ -53,7 +53,7 @@ OTHERS = (
 
 Row = dict[str, Any]
 Place = tuple[str, str, str]  # platform, audience, person
-KEPT_OUT = {"stop_event", "no_consent", "suppressed_address", "merged"}
+KEPT_OUT = {"stop_event", "no_consent", "suppressed_address"}
 
 
 @dataclass

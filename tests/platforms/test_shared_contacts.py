@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from config.campaign import Campaign
+from tasks import choose, sync
+from tasks.store import runs
 from tasks.store.workspace import Workspace
 from tests.planning_world import NOON, Shop, campaign
+from tests.platforms.test_shared_audiences import one, other
 from tests.platforms.test_sync import LATER, MINUTE, Elsewhere, dispatch, hashed, run, seen
 
 AUDIENCE = "lapsing_customers"
@@ -131,6 +136,31 @@ def test_an_address_that_leaves_with_a_stay_that_is_over_is_told_again_for_who_i
     told = len(platform.calls)
     run(shop, platform, NOON + 4 * MINUTE)
     assert [call for call in platform.calls[told:] if call[0] != "size"] == [], "once is enough"
+
+
+def test_an_address_that_leaves_with_a_buyer_is_told_again_for_a_campaign_that_the_buyer_is_not_in(shop: Shop):
+    platform = Known()
+
+    def go(found: Campaign, at: datetime) -> None:
+        with runs.begin(shop.work, "reengage", found, at) as begun:
+            choose.members(begun)
+            shop._run("delete from campaign.enrolments where campaign = 'other' and customer_id = '1'", [{}])
+            sync.audiences(begun, connect=lambda run, name: platform)
+
+    go(one(), NOON)
+    go(other(), NOON + MINUTE)
+    assert len(platform.audiences["win back"]) == 3
+    shop.buys("1", "2026-06-10")
+
+    go(one(), LATER)
+    assert not platform.audiences["win back"] & hashed("1")
+    go(other(), LATER + MINUTE)
+
+    assert hashed("1", "3") < platform.audiences["win back"], "2 is wanted there by an address of their own too"
+    told = len(platform.calls)
+    go(one(), LATER + 2 * MINUTE)
+    go(other(), LATER + 3 * MINUTE)
+    assert [call for call in platform.calls[told:] if call[0] != "size"] == []
 
 
 def test_an_address_that_somebody_gives_up_is_told_again_for_who_keeps_it(shop: Shop):
