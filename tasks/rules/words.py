@@ -10,6 +10,10 @@ from typing import Any, Final
 REASONS: Final = {
     "no_consent": "No consent on any channel",
     "no_address": "Consent given, but no usable address or device",
+    "invalid_email": "Not a valid email address",
+    "invalid_phone": "Not a valid phone number",
+    "control_character": "The contact or name has characters that no address may have",
+    "shared_contact": "Shares an email or phone number with somebody who has to be out",
     "no_channel": "None of the campaign's channels can be used",
     "suppressed_address": "Address is on the do-not-write list",
     "zone_unknown": "Time zone unknown, so quiet hours cannot be kept",
@@ -84,6 +88,10 @@ REASONS: Final = {
     "lease_ended": "The sender stopped before it heard an answer, so the message may have arrived",
     "not_accepted": "The provider says the message never came; it is tried again",
 }
+
+
+# What a sync counts of people whom one campaign lets go and another wants in the same audience.
+KEPT: Final = "kept for another campaign"
 
 
 def reason(code: str) -> str:
