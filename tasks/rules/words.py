@@ -25,6 +25,7 @@ REASONS: Final = {
     "outside_free_window": "Outside the free messaging window",
     "replied": "The customer wrote since; the step counts from their newest message",
     "reply_quiet": "Too soon after a message of the customer",
+    "newer_lead": "The person has begun another conversation since; the next choosing says which one goes on",
     "ad_paused": "The ad is paused",
     "no_bot": "No bot is known of for the ad",
     "goal": "Came back before the message left",
