@@ -4,7 +4,7 @@ BIN := .venv/bin
 q ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench up lock schema browser clean
+.PHONY: help install demo test check bench up pictures lock schema browser clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench: install ## the speed targets, as ratios measured in one run
 
 up: install ## Prefect server, worker and dashboard, until Ctrl-C
 	@$(BIN)/reengage up
+
+pictures: install browser ## a picture of every page of the dashboard, into docs/pictures; after make demo
+	@$(BIN)/python -m tests.dashboards.pictures
 
 lock: ## pin every dependency again (hashes and pins only)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

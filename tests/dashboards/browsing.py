@@ -23,9 +23,14 @@ from dashboards import serve
 from tasks.store.workspace import Workspace
 
 
+def found_browser() -> str | None:
+    """The browser of this machine."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
 def chromium() -> str:
     """The browser of this machine; without one the test is skipped."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
+    found = found_browser()
     if not found:
         pytest.skip("no chromium on this machine")
     return found
@@ -153,5 +158,5 @@ def _environment(work: Workspace) -> dict[str, str]:
         "REENGAGE_CONFIG": str(work.settings.config),
         "REENGAGE_HOME": str(work.settings.home),
         "REENGAGE_DATABASE_URL": work.database.url.render_as_string(hide_password=False),
-        "REENGAGE_TIME_ZONE": work.settings.time_zone,
+        "REENGAGE_TIME_ZONE": str(work.settings.business_zone),
     }
