@@ -165,7 +165,7 @@ class ChannelUse(_Part):
     """A channel this campaign may use, and on which grounds."""
 
     name: Channel = Field(description="the channel")
-    consent: tuple[Basis, ...] = Field(("express",), min_length=1, description="consent bases accepted here (A21)")
+    consent: tuple[Basis, ...] = Field(("express",), min_length=1, description="consent bases accepted here")
 
 
 class PlatformUse(_Part):
@@ -173,7 +173,7 @@ class PlatformUse(_Part):
 
     name: PlatformName = Field(description="the ad platform")
     audience: str | None = Field(None, max_length=100, description="audience name; default: the campaign's name")
-    consent: tuple[Basis, ...] = Field(("express",), min_length=1, description="consent bases accepted here (A21)")
+    consent: tuple[Basis, ...] = Field(("express",), min_length=1, description="consent bases accepted here")
 
 
 class QuietHours(_Part):

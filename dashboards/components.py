@@ -33,7 +33,9 @@ STYLE = """<style>
 [data-testid="stTable"] th, [data-testid="stTable"] td {padding: 0.35rem 0.6rem !important}
 [data-testid="stTable"] th, [data-testid="stTable"] td {text-align: left; font-variant-numeric: tabular-nums}
 [data-testid="stTable"] thead th {font-weight: 600}
-[data-testid="stTable"] thead th > * {opacity: 0.75}
+[data-testid="stTable"] thead th, [data-testid="stTable"] thead th p {color: inherit}
+[data-testid="stCaptionContainer"] {color: inherit; opacity: 0.8}
+[data-testid="stMain"] code {color: inherit}
 [data-testid="stDownloadButton"] {margin-top: -0.9rem}
 [data-testid="stDownloadButton"] button {min-height: 1.5rem; padding: 0 0.6rem}
 [data-testid="stDownloadButton"] p, [data-testid="stDownloadButton"] span {font-size: 0.8rem}

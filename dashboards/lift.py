@@ -14,6 +14,7 @@ import streamlit as st
 from config.campaign import Campaign
 from dashboards import words
 from dashboards.components import AMBER, TEAL, table
+from dashboards.narrowing import EVERYWHERE, Place
 from dashboards.reading import Read
 from tasks.rules.statistics import (
     CONFIDENCE,
@@ -99,23 +100,32 @@ def lift(
     *,
     is_anyone_reached: bool,
     narrowed_by: Collection[str] = (),
+    place: Place = EVERYWHERE,
 ) -> None:
     """The section about one campaign: its newest holdout, or another one that is chosen, and all it ever had.
 
     `narrowed_by` names what the page is narrowed by that came after the groups were drawn (`AFTER_ASSIGNMENT`); the
-    section then says only why there is no comparison.
+    section then says only why there is no comparison. A `place` was known before: the groups are compared within it.
     """
     st.subheader("Did it make a difference?")
     if narrowed_by:
         st.info(_why_hidden(narrowed_by))
         return
-    arms = read("arms", campaign=name, hours=hours)
-    if arms.empty:
+    arms = read("arms", campaign=name, hours=hours, **place.asked())
+    if place.is_part:
+        st.caption(f"Only people with {place.said}, of both groups. In one of many parts a difference may be chance.")
+    if arms.empty and place.is_part:
+        st.info("No data: nobody of this part is in a comparison.")
+    elif arms.empty:
         st.info("No data: whoever stood in a holdout of this campaign was deleted after their period.")
     else:
         version = _version(arms)
         chosen = arms[arms["experiment_version"] == version].set_index("arm")
-        _comparison(read, name, campaign, hours, measured, version, chosen, is_anyone_reached=is_anyone_reached)
+        _comparison(
+            read, name, campaign, hours, measured, version, chosen, is_anyone_reached=is_anyone_reached, place=place
+        )
+    if place.is_part:
+        return  # what is kept of holdouts that are over knows no parts
     past = read("experiments", campaign=name, hours=hours)
     if set(past["experiment_version"]) - set(arms["experiment_version"].head(1)):
         _history(past, campaign, hours)
@@ -142,8 +152,12 @@ def _comparison(
     arms: pd.DataFrame,
     *,
     is_anyone_reached: bool,
+    place: Place,
 ) -> None:
     """One experiment version, or why there is nothing to see of it."""
+    if not _has_both(arms) and place.is_part:
+        st.info("No data: this part has people of one group only, so there is nothing to compare. Show a larger one.")
+        return
     if not _has_both(arms):
         st.info(
             "No data: nobody is held out in this campaign, so nothing says what would have happened without it. "
@@ -171,7 +185,7 @@ def _comparison(
         _verdict(_counts(arms), maturing, campaign)
     else:
         st.info("Nobody of the treated has been reached yet, so whatever differs below is chance.")
-    revenue = read("arms_revenue", campaign=name, hours=hours)
+    revenue = read("arms_revenue", campaign=name, hours=hours, **place.asked())
     revenue = revenue[revenue["experiment_version"] == version]
     table(
         ["Group", "People", "Still maturing", words.goal_title(campaign), "Rate (95 % interval)"],
@@ -187,7 +201,7 @@ def _comparison(
     if maturing:
         until = words.moment(measured["as_of"], measured["business_zone"])
         st.caption(f"{words.count(maturing)} people are still maturing as of {until} and are not counted yet.")
-    by_hour = read("arms_by_hour", campaign=name, hours=hours)
+    by_hour = read("arms_by_hour", campaign=name, hours=hours, **place.asked())
     _curve(by_hour[by_hour["experiment_version"] == version], treated, held, hours, campaign)
 
 

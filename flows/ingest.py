@@ -46,7 +46,7 @@ def ingest(which: Which = "all", sources: list[str] | None = None, as_of: dateti
         with going_on(pull.MILESTONES_WAIT, failures):
             pull.derive(work)
 
-        troubles = [f"{load.source}: load {load.load_id} {load.state}" for load in loads if load.state != "merged"]
+        troubles = [pull.sentence(load) for load in loads if load.state != "merged"]
         troubles += failures
         if troubles:
             raise GateError("; ".join(troubles))

@@ -93,7 +93,7 @@ def source(work: Workspace, name: str, as_of: datetime, found: AnySource | None 
         loads += _new(work, name, found, as_of)
         loads += [] if loads else _silent(work, name, found, as_of)
     for load in loads:
-        say(_sentence(load))
+        say(sentence(load))
     if not loads:
         say(f"{name}: nothing new")
     show_table(f"ingest-{name.replace('_', '-')}", [load.row() for load in loads], f"{name}: loads of this run")
@@ -126,7 +126,7 @@ def received(work: Workspace, as_of: datetime) -> list[Load]:
         except Superseded as why:
             say(str(why))
     for load in loads:
-        say(_sentence(load))
+        say(sentence(load))
     if loads:
         with going_on(MILESTONES_WAIT):
             milestones.derive_meanwhile(work)
@@ -476,7 +476,8 @@ def _load(work: Workspace, load_id: int) -> Load:
     return Load(**{name: getattr(row, name) for name in Load.__dataclass_fields__})
 
 
-def _sentence(load: Load) -> str:
+def sentence(load: Load) -> str:
+    """What became of a load and why, without a word of any line."""
     beside = f"; {load.reported}" if load.reported else ""
     if load.state != "merged":
         return f"{load.source}: load {load.load_id} {load.state}: {load.reason}{beside}"

@@ -31,9 +31,18 @@ _PLAIN = (str, int, float, bool, date, type(None))
 
 
 def step(
-    *, name: str | Callable[[], str], tags: Sequence[str] = (), retries: int = 0, retry_delay_seconds: float = 10
+    *,
+    name: str | Callable[[], str],
+    tags: Sequence[str] = (),
+    retries: int = 0,
+    retry_delay_seconds: float = 10,
+    longest_wait_seconds: float = 300,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Mark a function as a step. `retries` only where repeating is safe: never on what sends (finding 5)."""
+    """Mark a function as a step. `retries` only where repeating is safe: never on what sends (finding 5).
+
+    A provider that asks for more time than the delay gets it, up to `longest_wait_seconds`; one that asks for more is
+    left to the next run.
+    """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         as_task = task(  # ty: ignore[no-matching-overload] - its overloads do not know ParamSpec
@@ -42,7 +51,7 @@ def step(
             tags=list(tags),
             retries=retries,
             retry_delay_seconds=retry_delay_seconds,
-            retry_condition_fn=_may_pass if retries else None,
+            retry_condition_fn=_retry(retry_delay_seconds, longest_wait_seconds) if retries else None,
             cache_policy=NO_CACHE,
             persist_result=False,
         )
@@ -52,7 +61,8 @@ def step(
             if FlowRunContext.get() is None:
                 return function(*args, **kwargs)
             quoted = {name: _opaque(value) for name, value in kwargs.items()}
-            return as_task(*map(_opaque, args), **quoted)
+            mine = as_task.with_options() if retries else as_task  # how long it waits is its own
+            return mine(*map(_opaque, args), **quoted)
 
         return call
 
@@ -128,6 +138,18 @@ def show_markdown(key: str, markdown: str, description: str) -> None:
 
 def _opaque(value: Any) -> Any:
     return value if isinstance(value, _PLAIN) else quote(value)
+
+
+def _retry(delay: float, longest: float) -> Callable[[Any, Any, Any], bool]:
+    """Whether a task is tried again, and after how many seconds: what a provider asks for is what it waits."""
+
+    def retry(task: Any, task_run: Any, state: Any) -> bool:
+        error = getattr(state.data, "result", state.data)
+        asked = (error.retry_after or 0) if isinstance(error, Busy) else 0
+        task.retry_delay_seconds = max(delay, asked)
+        return asked <= longest and _may_pass(task, task_run, state)
+
+    return retry
 
 
 def _may_pass(_task: Any, _task_run: Any, state: Any) -> bool:

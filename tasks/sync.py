@@ -16,7 +16,8 @@ from config.campaign import Campaign
 from tasks.platforms import deletion, factory, telling
 from tasks.platforms.base import UNKNOWN, Platform
 from tasks.platforms.telling import Act, Told, Which
-from tasks.rules.errors import ConfigError, ProviderError, Refused
+from tasks.rules.errors import Busy, ConfigError, ProviderError, Refused
+from tasks.rules.words import KEPT
 from tasks.rules.words import reason as in_words
 from tasks.step import say, show_table, step
 from tasks.store import audiences as store
@@ -51,6 +52,7 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     before = {name: _told_before(run, name, told)}
     telling.recall(run, name, before=run.as_of)  # runs of a campaign take turns: nobody is telling a page now
     may_add, leaving = run.work.database.repeated(partial(_desire, run, run.campaign))
+    _refused(told, name, leaving)
     _let_go(run, before, {name: leaving}, connect, told, page)
     _each(run, before, connect, told, deletion.or_delete(telling.replace))
     if may_add:  # who was settled or told anew meanwhile may be in by now, or no longer
@@ -59,7 +61,8 @@ def audiences(run: Run, *, page: int | None = None, connect: Connect = connect) 
     return _finish(run, told)
 
 
-@step(name="take people off audiences", tags=["sync"], retries=2)
+# Messages and erasures of the same dispatch come after it, and the next dispatch within minutes.
+@step(name="take people off audiences", tags=["sync"], retries=2, longest_wait_seconds=30)
 def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -> dict[str, int]:
     """Take buyers, and whoever withdrew, off the audiences of all campaigns at once; nobody is added here."""
     work, waiting = run.work, {}
@@ -70,6 +73,7 @@ def removals(run: Run, *, page: int | None = None, connect: Connect = connect) -
     for name in names:
         telling.recall(run, name, before=run.as_of - LOST_AFTER)
         waiting[name] = work.database.repeated(partial(_only_leave, run, name))
+        _refused(told, name, waiting[name])
     _let_go(run, before, waiting, connect, told, page)
     return _finish(run, told)
 
@@ -93,6 +97,14 @@ def _desire(run: Run, campaign: Campaign, connection: sa.Connection) -> tuple[bo
     now = choosing.standing(run, connection)
     may_add = now.is_on and not now.is_held
     return may_add, store.desire(run.work, connection, campaign, run.as_of, run.run_id, may_add=may_add)
+
+
+def _refused(told: Told, campaign: str, found: Sequence[Pending]) -> None:
+    """Count who was just found to belong into an audience and cannot be told."""
+    for audience in found:
+        refused = Counter({f"{audience.platform} refused: {why}": people for why, people in audience.refused.items()})
+        told.refused.update(refused)
+        told.by_audience.setdefault((campaign, audience.platform, audience.audience), Counter()).update(refused)
 
 
 def _only_leave(run: Run, name: str, connection: sa.Connection) -> list[Pending]:
@@ -201,7 +213,9 @@ def _note(which: Which, told: Told, counts: Mapping[str, int]) -> str:
         return problem
     if counts["removed with the audience"]:
         return "deleted at the platform"
-    return "everybody was told anew" if counts["told anew"] else ""
+    if counts["told anew"]:
+        return "everybody was told anew"
+    return f"{counts[KEPT]:,} {KEPT}" if counts[KEPT] else ""
 
 
 def _finish(run: Run, told: Told) -> dict[str, int]:
@@ -222,5 +236,14 @@ def _finish(run: Run, told: Told) -> dict[str, int]:
                 _problem(which, told),
             )  # fmt: skip
     if told.failed:
-        raise next(iter(told.failed.values()))
+        raise _first(told)
     return dict(counts)
+
+
+def _first(told: Told) -> ProviderError:
+    """The failure that the run ends with; of several platforms that are busy the one that asks for most time."""
+    failures = list(told.failed.values())
+    busy = [error for error in failures if isinstance(error, Busy)]
+    if busy and isinstance(failures[0], Busy):
+        return max(busy, key=lambda error: error.retry_after or 0)
+    return failures[0]

@@ -68,13 +68,15 @@ class World:
         variant: str = "control",
         version: str = "v1",
         episode: str | None = None,
+        place: tuple[str, str] | None = None,
     ) -> dict[str, Any]:
-        """An enrolment; give another episode to enrol the same person again."""
+        """An enrolment; give another episode to enrol the same person again. `place`: language and country then."""
         row = {
             "enrolment_id": len(self.enrolments) + 1, "campaign": campaign, "customer_id": customer_id,
             "episode": episode or at.isoformat(), "anchor_at": at, "enrolled_at": at, "run_id": 1,
             "experiment_version": version, "arm": arm, "variant": variant, "assigned_u": 0.5, "variant_u": 0.5,
             "first_in_experiment": True, "segment_sha256": "s", "config_sha256": "c",
+            "language": place and place[0], "country": place and place[1],
         }  # fmt: skip
         self.enrolments.append(row)
         of_one = [
@@ -263,6 +265,8 @@ class Recomputation:
         for row in world.events:
             if row["occurred_at"] <= as_of:
                 self.happened.setdefault(self.person_of(row["customer_id"]), []).append(row)
+        self.places = {row["customer_id"]: (row["language"] or "", row["country"] or "") for row in world.customers}
+        self.enrolments = {row["enrolment_id"]: row for row in world.enrolments}
         self.sends = [row for row in world.sends if row["state"] == "accepted" and row["accepted_at"] <= as_of]
         self.units = self._units(world.enrolments)
 
@@ -277,6 +281,15 @@ class Recomputation:
             ):
                 first[key] = row
         return list(first.values())
+
+    def is_in(self, enrolment_id: int, language: str | None, country: str | None) -> bool:
+        """Whether an enrolment's person had this language and country; None: any."""
+        enrolment = self.enrolments[enrolment_id]
+        today = self.places.get(self.person_of(enrolment["customer_id"]), ("", ""))
+        had = [
+            today[n] if enrolment[name] is None else enrolment[name] for n, name in enumerate(("language", "country"))
+        ]
+        return all(wanted in (None, one) for wanted, one in zip((language, country), had, strict=True))
 
     def last_send_before(self, person: str, at: datetime) -> Mapping[str, Any] | None:
         """The one send a purchase of this person at this instant is credited to, over all campaigns."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -47,6 +48,12 @@ class Talk:
     reached: list[tuple[str, datetime]] = field(default_factory=list)
 
 
+def place_of(customer: str) -> tuple[str, str]:
+    """Which language a made-up person speaks, '' = nobody knows, and where they live."""
+    number = sum(map(ord, customer))
+    return ("de", "fr", "")[number % 3], ("AT", "DE")[number % 2]
+
+
 @dataclass
 class Story(Leads):
     """Leads whose every input is kept beside the database."""
@@ -57,6 +64,12 @@ class Story(Leads):
     def lead(self, customer: str, talk: str, at: datetime, *, ad: str = "ad1", zone: str = "UTC") -> None:
         self.talks[talk] = Talk(customer, ad, at)
         super().lead(customer, talk, at, ad=ad, zone=zone)
+        language, country = place_of(customer)
+        with self.stage.work.database.transaction() as connection:
+            connection.execute(
+                sa.text("update core.customers set language = :language, country = :country where customer_id = :id"),
+                {"language": language or None, "country": country, "id": customer},
+            )
 
     def reaches(self, talk: str, milestone: str, at: datetime) -> None:
         self.talks[talk].reached.append((milestone, at))
@@ -82,15 +95,22 @@ class Story(Leads):
             self.run(at)
             scene()
 
-    def truth(self, as_of: datetime, ads: Mapping[str, set[str]], zone: str = "UTC") -> Truth:
-        """The figures as at a moment; `ads` are those whose leads each campaign has."""
+    def truth(
+        self, as_of: datetime, ads: Mapping[str, set[str]], zone: str = "UTC", *, place: Mapping[str, str] | None = None
+    ) -> Truth:
+        """The figures as at a moment; `ads` are those whose leads each campaign has, `place` narrows them to a part."""
         sends = self.stage.rows(
             "select campaign, episode, step, state, accepted_at from campaign.sends where accepted_at <= :at", at=as_of
         )
         enrolments = self.stage.rows(
             "select campaign, episode from campaign.enrolments where enrolled_at <= :at", at=as_of
         )
-        return Truth(self.talks, ads, sends, {(row["campaign"], row["episode"]) for row in enrolments}, as_of, zone)
+        talks = {
+            name: talk
+            for name, talk in self.talks.items()
+            if (place or {}).items() <= dict(zip(("language", "country"), place_of(talk.customer), strict=True)).items()
+        }
+        return Truth(talks, ads, sends, {(row["campaign"], row["episode"]) for row in enrolments}, as_of, zone)
 
 
 @dataclass

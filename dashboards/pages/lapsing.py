@@ -18,7 +18,7 @@ from dashboards.components import (
 )
 from dashboards.followed import followed, followed_part
 from dashboards.lift import lift
-from dashboards.narrowing import Narrowed, narrowed
+from dashboards.narrowing import Narrowed, Place, narrowed, placed
 from dashboards.reach import reach
 from dashboards.reading import Read, explained, snapshot
 
@@ -45,19 +45,24 @@ def page() -> None:
             return
         measured = moment.iloc[0]
         hours = window(measured)
-        people = read("people", campaign=name)
-        if people.empty:
+        place = placed(read, name)
+        hours, bought = place.hours(hours, measured), place.reading(read)
+        people = read("people", campaign=name, **place.asked())
+        if people.empty and place.is_part:
+            st.info(f"No data: nobody of this campaign is in this part ({place.said}).")
+        elif people.empty:
             st.info("Nobody has been enrolled in this campaign yet, so there is no data to show.")
         else:
             reach(people)
-            part = _narrowed(read, name, hours)
-            if part.by:
-                followed_part(read, name, campaign, hours, part)
+            part = _narrowed(read, name, hours, place)
+            if part.is_part:
+                followed_part(bought, name, campaign, hours, part)
             else:
-                followed(read, name, campaign, hours, people)
+                followed(bought, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
             lift(
-                read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached, narrowed_by=part.by
+                bought, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached, narrowed_by=part.by,
+                place=place,
             )  # fmt: skip
         st.markdown(
             "More of this campaign: "
@@ -67,12 +72,13 @@ def page() -> None:
         )
 
 
-def _narrowed(read: Read, name: str, hours: int) -> Narrowed:
+def _narrowed(read: Read, name: str, hours: int, place: Place) -> Narrowed:
     """What the sidebar leaves of the campaign's messages."""
     by_grain = read("attributed_people", campaign=name, hours=hours)
     values = {grain: list(by_grain[by_grain["grain"] == grain]["value"]) for grain in ("channel", "variant")}
     sent_on = read("attributed_days", campaign=name, hours=hours)["sent_on"]
-    return narrowed(values["channel"], values["variant"], (min(sent_on), max(sent_on)) if len(sent_on) else None)
+    days = (min(sent_on), max(sent_on)) if len(sent_on) else None
+    return narrowed(values["channel"], values["variant"], days, place)
 
 
 page()

@@ -1,4 +1,4 @@
-"""All campaigns at a glance (B12): state, people, messages, what followed, what came back, what needs attention."""
+"""All campaigns at a glance (B12): state, people, messages, what followed, how customers buy, what needs attention."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from config.errors import ConfigError
 from config.sources import AnySource
 from dashboards import attention, words
 from dashboards.attention import Matter
+from dashboards.buying import buying
 from dashboards.components import (
     Linked,
     begun,
@@ -61,6 +62,7 @@ def page() -> None:
         _campaigns(
             read("glance", hours=hours), read("glance_revenue", hours=hours), states, links, told, matters, hours
         )
+        buying(read)
         engagement(read("reports"))
 
 

@@ -28,9 +28,9 @@ from dashboards.components import (
     window,
 )
 from dashboards.costs import costs
-from dashboards.followed import followed
+from dashboards.followed import followed, followed_part
 from dashboards.lift import lift
-from dashboards.narrowing import days
+from dashboards.narrowing import Narrowed, Place, days, placed
 from dashboards.reach import reach
 from dashboards.reading import explained, snapshot
 
@@ -60,29 +60,38 @@ def page() -> None:
             return
         measured = moment.iloc[0]
         hours = window(measured)
-        leads = read("leads", campaign=name)
+        place = placed(read, name)
+        hours, part = place.hours(hours, measured), place.asked()
+        leads = read("leads", campaign=name, **part)
         if leads.empty:
-            _nobody(campaign)
+            _nobody(campaign, place)
             return
-        retargeted = read("retargeted_leads", campaign=name)
+        retargeted = read("retargeted_leads", campaign=name, **part)
         orders = _orders(campaign, leads)
         _figures(leads)
         _milestones(retargeted, orders)
         _qualified(leads, orders)
-        by_day = read("retargets_by_day", campaign=name)
+        by_day = read("retargets_by_day", campaign=name, **part)
         if by_day.empty:
             st.info("No retarget has been sent yet, so there is nothing to show by day or hour.")
         else:
             first, last = _days(by_day)
             _by_day(by_day, orders, first, last)
-            _by_hour(read("retargets_by_hour", campaign=name, first_day=first, last_day=last), orders, first, last)
+            by_hour = read("retargets_by_hour", campaign=name, first_day=first, last_day=last, **part)
+            _by_hour(by_hour, orders, first, last)
             costs(read("costs", campaign=name), read("costs_per_lead", campaign=name))
-        people = read("people", campaign=name)
+            if place.is_part:
+                st.caption(f"Costs are those of the whole campaign, not of a part of it ({place.said}).")
+        people = read("people", campaign=name, **part)
         if not people.empty:
             reach(people)
-            followed(read, name, campaign, hours, people)
+            bought = place.reading(read)
+            if place.is_part:
+                followed_part(bought, name, campaign, hours, Narrowed(place=place))
+            else:
+                followed(bought, name, campaign, hours, people)
             is_anyone_reached = "reached" in set(people["standing"])
-            lift(read, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached)
+            lift(bought, name, campaign, hours, measured, is_anyone_reached=is_anyone_reached, place=place)
         st.markdown(
             "More of this campaign: "
             + link("what providers reported and what is open", "deliverability", campaign=name)
@@ -94,8 +103,10 @@ def page() -> None:
 # --------------------------------------------------------------------------------------- before there is data
 
 
-def _nobody(campaign: Campaign | None) -> None:
-    if campaign and campaign.ads:
+def _nobody(campaign: Campaign | None, place: Place) -> None:
+    if place.is_part:
+        st.info(f"No data: no lead of this campaign is in this part ({place.said}).")
+    elif campaign and campaign.ads:
         st.info(
             "No data: none of this campaign's ads has begun a conversation yet. It sleeps until the ads whose leads it "
             "is to retarget are named under `ads:` in its campaign.yaml; `reengage doctor` says whether each has a bot."

@@ -8,6 +8,8 @@ grain: one row per experiment version and arm
 params:
   campaign: text - the campaign's name
   hours: int = 24 - window in hours since enrolment
+  language: text = null - people who had this language when they were enrolled ('': not known); left out: everybody
+  country: text = null - people who lived there when they were enrolled ('': not known); left out: everybody
 returns:
   experiment_version: text - the experiment version
   arm: text - treated or holdout, as assigned
@@ -19,26 +21,56 @@ returns:
   pre_revenue: numeric - sum over those people of revenue before enrolment
   pre_revenue_squares: numeric - sum of its squares
 */
-with cells as (
+with people_of as (
+    select experiment_version, arm, variant, enrolled_on, enrolled_until, people, pre_revenue, pre_revenue_squares
+    from evaluation.incremental_cells
+    where campaign = :campaign
+        and :language is null
+        and :country is null
+    union all
+    select experiment_version, arm, variant, enrolled_on, enrolled_until, people, pre_revenue, pre_revenue_squares
+    from evaluation.incremental_cells_by_place
+    where campaign = :campaign
+        and (:language is not null or :country is not null)
+        and language = coalesce(:language, language)
+        and country = coalesce(:country, country)
+),
+
+followed as (
+    select experiment_version, arm, variant, enrolled_on, conversions
+    from evaluation.incremental
+    where campaign = :campaign
+        and hours < :hours
+        and :language is null
+        and :country is null
+    union all
+    select experiment_version, arm, variant, enrolled_on, conversions
+    from evaluation.incremental_by_place
+    where campaign = :campaign
+        and hours < :hours
+        and (:language is not null or :country is not null)
+        and language = coalesce(:language, language)
+        and country = coalesce(:country, country)
+),
+
+cells as (
     select
         cell.experiment_version,
         cell.arm,
         cell.variant,
         cell.enrolled_on,
-        cell.people,
-        cell.pre_revenue,
-        cell.pre_revenue_squares,
+        sum(cell.people) as people,
+        sum(cell.pre_revenue) as pre_revenue,
+        sum(cell.pre_revenue_squares) as pre_revenue_squares,
         cell.enrolled_until + make_interval(hours => :hours) <= measured.as_of as is_past
-    from evaluation.incremental_cells as cell
+    from people_of as cell
     cross join evaluation.data_as_of as measured
-    where cell.campaign = :campaign
+    group by cell.experiment_version, cell.arm, cell.variant, cell.enrolled_on, cell.enrolled_until, measured.as_of
 ),
 
 goals as (
     select experiment_version, arm, variant, enrolled_on, sum(conversions) as conversions
-    from evaluation.incremental
-    where campaign = :campaign
-        and hours < :hours
+    from followed
     group by experiment_version, arm, variant, enrolled_on
 )
 

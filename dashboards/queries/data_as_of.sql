@@ -8,6 +8,7 @@ returns:
   business_zone: text - where the days begin
   mode: text nullable - live or simulated; none before anything was chosen or sent
   max_window_hours: int - longest window in hours
+  max_window_hours_by_place: int - longest window in hours while narrowed to a language or country
   last_run_as_of: timestamptz nullable - the newest moment at which anything was chosen or sent
 */
 select
@@ -15,6 +16,7 @@ select
     measured.business_zone,
     place.mode,
     measured.max_window_hours,
+    measured.max_window_hours_by_place,
     (
         select max(runs.as_of)
         from evaluation.runs

@@ -5,6 +5,8 @@ owner: evaluation
 grain: one row per day and order
 params:
   campaign: text - the campaign's name
+  language: text = null - leads of people with this language ('': not known); left out: all leads
+  country: text = null - leads of people who live there ('': not known); left out: all leads
 returns:
   day: date - day in the business time zone
   retarget: int - 1, 2 or 3
@@ -20,5 +22,7 @@ select
     sum(qualified) as qualified
 from evaluation.retargets_by_hour
 where campaign = :campaign
+    and language = coalesce(:language, language)
+    and country = coalesce(:country, country)
 group by happened_on, retarget
 order by happened_on, retarget

@@ -7,6 +7,8 @@ params:
   campaign: text - the campaign's name
   first_day: date - first day
   last_day: date - last day, inclusive
+  language: text = null - leads of people with this language ('': not known); left out: all leads
+  country: text = null - leads of people who live there ('': not known); left out: all leads
 returns:
   hour: int - hour of the day in the business time zone, 0 to 23
   retarget: int - 1, 2 or 3
@@ -21,5 +23,7 @@ select
 from evaluation.retargets_by_hour
 where campaign = :campaign
     and happened_on between :first_day and :last_day
+    and language = coalesce(:language, language)
+    and country = coalesce(:country, country)
 group by hour, retarget
 order by hour, retarget

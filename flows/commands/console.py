@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
+import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from tasks.store.workspace import Workspace
@@ -24,6 +28,7 @@ AsOf = Annotated[str | None, typer.Option("--as-of", help="Decide as at this mom
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 All = Annotated[bool, typer.Option("--all", help="With --json: every row instead of the first 100.")]
 SHOWN_ROWS = 100
+SHOWN_DECIMALS = 4  # of numbers without end; JSON has all of them
 
 
 def workspace(context: typer.Context) -> Workspace:
@@ -34,6 +39,17 @@ def workspace(context: typer.Context) -> Workspace:
         given = dict(context.obj or {})
         context.obj = {"workspace": Workspace.open(**given)}
     return context.obj["workspace"]
+
+
+def program(work: Workspace) -> str:
+    """How to call us again on the same database: with its folder, where that is not the one we take by ourselves."""
+    from config.settings import CHECKOUT, Settings
+
+    folder = work.settings.config.resolve()
+    if folder == Settings.model_fields["config"].default.resolve():
+        return "reengage"
+    shown = folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder
+    return f"reengage --config {shlex.quote(str(shown))}"
 
 
 def show_rows(
@@ -58,14 +74,38 @@ def show_rows(
         }
         typer.echo(json_module.dumps(answer, ensure_ascii=False))
         return
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
-    for name in columns:
-        table.add_column(name.replace("_", " "))
-    for row in shown:
-        table.add_row(*(_cell(row.get(name), name) for name in columns))
+    headers = [name.replace("_", " ") for name in columns]
+    cells = [[_printable(_cell(row.get(name), name)) for name in columns] for row in shown]
+    table = Table(
+        title=Text(_printable(title)) if title else None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+    )
+    for header, width in zip(headers, _widths(headers, cells, console.width), strict=True):
+        table.add_column(Text(header), width=width, overflow="fold")
+    for line in cells:
+        table.add_row(*map(Text, line))  # what people wrote is no markup
     console.print(table)
     if total > len(shown):
         console.print(f"{total - len(shown):,} more; --json --all prints every row")
+
+
+def _widths(headers: Sequence[str], cells: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is, so that as few words as possible break and none is cut off."""
+    by_column = [[header, *(line[index] for line in cells)] for index, header in enumerate(headers)]
+    natural = [max(cell_len(line) for text in column for line in text.split("\n")) for column in by_column]
+    widths = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in by_column]
+    room -= 3 * len(widths) + 1  # the blanks around and between
+    while sum(widths) > room and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    for _ in range(room - sum(widths)):
+        neediest = max(range(len(widths)), key=lambda index: natural[index] / max(widths[index], 1))
+        if natural[neediest] <= widths[neediest]:
+            break
+        widths[neediest] += 1
+    return widths
 
 
 def plain(value: Any, name: str = "") -> Any:
@@ -98,6 +138,8 @@ def _cell(value: Any, name: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Decimal) and value.is_finite() and len(f"{value:f}".partition(".")[2]) > SHOWN_DECIMALS:
+        return f"{value:.{SHOWN_DECIMALS}f}".rstrip("0").rstrip(".")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, list | tuple):
@@ -105,3 +147,9 @@ def _cell(value: Any, name: str = "") -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}: {_cell(inner)}" for name, inner in value.items())
     return str(value)
+
+
+def _printable(text: str) -> str:
+    """What people wrote moves no cursor and sets no colour: control characters are shown as �."""
+    text = text.expandtabs(1)
+    return "".join(char if char == "\n" or unicodedata.category(char) != "Cc" else "�" for char in text)

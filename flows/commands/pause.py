@@ -60,8 +60,12 @@ def _switch(
             if campaign not in known and not (state == "active" and before.is_paused):
                 work.campaign(campaign)
         connection.execute(work.queries["ledger/pause"](campaign=campaign or EVERYTHING, state=state, reason=reason))
-        everything = connection.execute(work.queries["ledger/campaign_state"](campaign=EVERYTHING)).one().is_paused
+        paused = connection.execute(work.queries["ledger/paused"]()).scalars().all()
     what = campaign or "everything"
     console.print(f"{what} is {'paused; planned messages wait' if state == 'paused' else 'active'}")
-    if campaign is not None and state == "active" and everything:
+    if state == "paused" or not paused:
+        return
+    if campaign is None:
+        console.print(f"but for what is paused by name: {', '.join(paused)}; `reengage resume NAME` lets it go on")
+    elif EVERYTHING in paused:
         console.print("but everything is paused: `reengage resume` lifts that")

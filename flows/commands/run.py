@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.console import All, AsOf, Json, console, show_rows, workspace
+from tasks.rules.words import KEPT
+from tasks.rules.words import reason as in_words
 
 if TYPE_CHECKING:
     from config.campaign import Campaign
@@ -111,15 +113,8 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
     if campaign.voucher:
         rows.append({"what": "voucher", "reason": campaign.voucher.code, "people": planned.states.get("planned", 0)})
     rows += map(_cost, costs)
-    changes = [_change(audience, deleted) for audience, deleted in told if audience.removes or audience.adds]
     if json:
-        rows += [
-            {"what": f"audience {verb}", "channel": change["platform"], "audience": change["audience"],
-             "reason": change["note"] if verb == "add" else None, "people": change[verb]}
-            for change in changes
-            for verb in ("remove", "add")
-            if change[verb]
-        ]  # fmt: skip
+        rows += [row for audience, deleted in told for row in _changes(audience, deleted)]
     at = rehearsal.as_of
     show_rows(
         rows,
@@ -129,17 +124,41 @@ def _show_plan(work: Workspace, campaign: Campaign, as_of: datetime | None, *, j
         all_rows=all_rows,
         arguments={"campaign": campaign.name, "as_of": at},
     )
-    if changes and not json:
+    if told and not json:
+        changes = [_change(audience, deleted) for audience, deleted in told]
         show_rows(changes, AUDIENCE_COLUMNS, title="What ad audiences would be told", all_rows=True)
 
 
 def _change(audience: Pending, deleted: Deleted | None) -> dict[str, Any]:
-    """Who would leave and join one audience, which may wait for people after it had to be deleted."""
-    waits = f"added once {deleted.enough:,} belong in it" if deleted and deleted.waits else None
+    """Who would leave and join one audience, and who belongs in it and was just found not to be tellable."""
+    notes = [f"{in_words(why)}: {people:,}" for why, people in sorted(audience.refused.items())]
+    if audience.kept:
+        notes.append(f"{audience.kept:,} {KEPT}")
+    if waits := _waits(deleted):
+        notes.append(waits)
     return {
         "platform": audience.platform, "audience": audience.audience, "remove": audience.removes,
-        "add": audience.adds, "note": waits,
+        "add": audience.adds, "note": "; ".join(notes),
     }  # fmt: skip
+
+
+def _changes(audience: Pending, deleted: Deleted | None) -> list[dict[str, Any]]:
+    """The same as rows of counts."""
+    counts = [
+        ("removed", None, audience.removes),
+        (KEPT, None, audience.kept),
+        ("added", _waits(deleted), audience.adds),
+        *(("refused", why, people) for why, people in sorted(audience.refused.items())),
+    ]
+    where = {"channel": audience.platform, "audience": audience.audience}
+    return [
+        {"what": _AUDIENCE[what], **where, "reason": why, "people": people} for what, why, people in counts if people
+    ]
+
+
+def _waits(deleted: Deleted | None) -> str | None:
+    """What the people wait for who come in, after an audience had to be deleted."""
+    return f"added once {deleted.enough:,} belong in it" if deleted and deleted.waits else None
 
 
 def _cost(row: Cost) -> dict[str, Any]:
@@ -187,6 +206,7 @@ def _counted(counts: dict[str, Any]) -> list[dict[str, Any]]:
 _AUDIENCE = {
     "removed": "audience remove",
     "removed with the audience": "audience deleted",
+    KEPT: "audience kept",
     "added": "audience add",
     "told anew": "audience told anew",
     "refused": "audience refused",

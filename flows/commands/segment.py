@@ -109,8 +109,10 @@ def show(
         show_rows(params + columns, fields, json=True, all_rows=all_rows, arguments=about)
         return
     console.print(f"[bold]{name}[/bold]  ({query.where})\n", soft_wrap=True)
-    console.print(query.purpose, markup=False)
-    console.print(f"\nowner: {query.contract.owner}", markup=False)
+    for paragraph in query.purpose.split("\n\n"):  # each as wide as the terminal, and a list as it was written
+        is_list = any(line.startswith(("-", " ")) for line in paragraph.split("\n"))
+        console.print((paragraph if is_list else paragraph.replace("\n", " ")) + "\n", markup=False)
+    console.print(f"owner: {query.contract.owner}", markup=False)
     console.print(f"grain: {query.contract.grain}", markup=False)
     console.print(f"reads: {', '.join(sorted(segments.relations(query)))}")
     console.print(f"used by: {', '.join(_users(work).get(name, [])) or 'no campaign'}\n")
@@ -164,7 +166,7 @@ def preview(
     found = segments.preview(work, name, params, moment, limit=None if all_rows else limit)
     columns = list(work.queries[f"segments/{name}"].returns)
     arguments = {"segment": name, "as_of": moment, "params": params, "limit": limit}
-    title = f"{name}: {found.count:,} customer(s) as of {moment.isoformat()}"
+    title = f"{name}: {found.count:,} customer(s) as of {moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if found.first_anchor and found.last_anchor:
         title += f", anchors from {found.first_anchor:%Y-%m-%d %H:%M} to {found.last_anchor:%Y-%m-%d %H:%M} UTC"
     show_rows(found.rows, columns, title=title, json=json, all_rows=True, arguments=arguments, count=found.count)

@@ -121,10 +121,10 @@ def _credited(read: Read, campaign: str) -> None:
     if totals:
         purchases = sum(int(row.purchases) for row in totals)
         money = " · ".join(words.money(float(row.revenue), row.currency) for row in totals[:3])
-        more = f" and {len(totals) - 3} more currencies" if len(totals) > 3 else ""
-        console.print(
-            f"\n  Bought within {ATTRIBUTION_HOURS} hours of a message: {purchases:,} purchases, {money}{more}"
-        )
+        others = len(totals) - 3
+        more = f" and {others} more {'currency' if others == 1 else 'currencies'}" if others > 0 else ""
+        console.print(f"\n  Bought within {ATTRIBUTION_HOURS} hours of a message: {purchases:,} purchases")
+        console.print(f"    {money}{more}")
 
 
 def _audiences(read: Read, campaign: str) -> None:

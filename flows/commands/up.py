@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from flows.commands.console import console, workspace
+from flows.commands.console import console, program, workspace
 
 LOOK_EVERY_SECONDS = 1.0
 
@@ -57,7 +57,8 @@ def up(
         worker = keep(server.start_worker(settings, prefect_port))
         dashboard.wait_for(f"http://{server.LOOPBACK}:{dashboard_port}/_stcore/health", told)
         if not told.is_set():
-            _say_where(prefect_port, dashboard_port, work.database.name, is_simulated=is_simulated)
+            psql = f"{work.database.name} ({program(work)} db psql)"
+            _say_where(prefect_port, dashboard_port, psql, is_simulated=is_simulated)
         server.watch((prefect, dashboard, worker), told, LOOK_EVERY_SECONDS)
         console.print("stopping ...")
     console.print("stopped; the database keeps running (reengage db stop)")
@@ -67,7 +68,7 @@ def _say_where(prefect_port: int, dashboard_port: int, database: str, *, is_simu
     console.print()
     console.print(f"  dashboard       http://127.0.0.1:{dashboard_port}", style="bold")
     console.print(f"  Prefect         http://127.0.0.1:{prefect_port}", style="bold")
-    console.print(f"  database        {database} (reengage db psql)")
+    console.print(f"  database        {database}", markup=False, soft_wrap=True)
     if is_simulated:
         console.print("  The database is simulated: schedules are off, start a run by hand and give it an as_of.")
     console.print("\n  Ctrl-C stops all of it.\n")

@@ -163,6 +163,8 @@ def _not_enrolled(person: sa.Row[Any], campaign: Campaign) -> dict[str, Any]:
 
 def _audience(row: sa.Row[Any]) -> dict[str, Any]:
     answer = {(True, True): "in", (True, False): "joins", (False, True): "leaves", (False, False): "out"}
+    if row.desired and row.reason:
+        answer = {(True, True): "leaves", (True, False): "refused"}
     reason = f": {in_a_sentence(row.reason)}" if row.reason else ""
     return {
         "episode": None,

@@ -4,7 +4,7 @@ Bring the purchase days of the touched customers to what their purchases say now
 Reads the temporary table touched_customers (customer_id, since). Days are recomputed from the purchases and never
 incremented, so late rows, refunds, corrections and repeats need no rule of their own; those before any purchase that
 changed stand, and the last of them says how many there were. Only rows that differ are written, and whose days changed
-is remembered.
+is remembered. What they say about how customers buy (core.buying) is taken away and added in the sums.
 
 owner: engineering
 grain: one row
@@ -35,7 +35,8 @@ days_before as materialized (
             purchase_days.number,
             purchase_days.first_day,
             purchase_days.next_day,
-            purchase_days.next_at
+            purchase_days.next_at,
+            purchase_days.expected_on
         from core.purchase_days
         where purchase_days.customer_id = touched.customer_id and purchase_days.day < touched.from_day
         order by purchase_days.day desc
@@ -44,7 +45,7 @@ days_before as materialized (
 ),
 
 standing as (
-    select customer_id, place, day, at, number, first_day, next_day, next_at
+    select customer_id, place, day, at, number, first_day, next_day, next_at, expected_on
     from days_before
     union all
     select
@@ -55,7 +56,8 @@ standing as (
         purchase_days.number,
         purchase_days.first_day,
         purchase_days.next_day,
-        purchase_days.next_at
+        purchase_days.next_at,
+        purchase_days.expected_on
     from touched
     left join days_before using (customer_id)
     inner join core.purchase_days
@@ -114,7 +116,10 @@ different as materialized (
         cast(wanted.day as timestamp) + interval '1 microsecond' * (
             (cast(wanted.day - wanted.first_day as bigint) * 86400000000 + wanted.number - 2)
             / nullif(wanted.number - 1, 0)
-        ) as expected_on
+        ) as expected_on,
+        standing.number as was_number,
+        standing.next_day as was_next_day,
+        standing.expected_on as was_expected_on
     from wanted
     full join standing using (customer_id, day)
     where
@@ -146,6 +151,38 @@ added as (
     select customer_id, day, number, first_day, at, next_day, next_at, expected_on
     from different
     where place is null
+),
+
+-- The same rows as they are now, and as they were, in the sums of all of them.
+summed as (
+    select
+        found.what,
+        found.happened_on,
+        found.days,
+        sum(sides.people) as people
+    from core.buying_filled as filled
+    cross join different
+    cross join
+        lateral (
+            values
+            (different.number, different.next_day, different.expected_on, 1),
+            (different.was_number, different.was_next_day, different.was_expected_on, -1)
+        ) as sides (number, next_day, expected_on, people)
+    cross join
+        lateral core.buying_of(
+            different.day, sides.number, sides.next_day, sides.expected_on, filled.margin_days
+        ) as found
+    where sides.number is not null
+    group by found.what, found.happened_on, found.days
+    having sum(sides.people) <> 0
+),
+
+summed_up as (
+    insert into core.buying (what, happened_on, days, people)
+    select what, happened_on, days, people
+    from summed
+    on conflict (what, happened_on, days) do update
+    set people = buying.people + excluded.people
 ),
 
 remembered as (

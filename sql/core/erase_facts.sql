@@ -71,7 +71,52 @@ purchases as (
 ),
 
 purchase_days as (
-    delete from core.purchase_days where customer_id = any(cast(:ids as text[])) returning customer_id
+    delete from core.purchase_days
+    where customer_id = any(cast(:ids as text[]))
+    returning customer_id, day, number, next_day, expected_on
+),
+
+-- What they bought stays in the sums of how customers buy, as all figures do; from today on nobody waits for them.
+waited_for as (
+    select
+        gone.number,
+        due.happened_on as late_on,
+        greatest(
+            gone.day,
+            (
+                select cast(max(runs.as_of) at time zone max(place.business_zone) as date)
+                from campaign.runs
+                cross join campaign.database as place
+                where runs.flow = 'erase'
+            )
+        ) as today
+    from purchase_days as gone
+    cross join core.buying_filled as filled
+    left join
+        lateral core.buying_of(gone.day, gone.number, gone.next_day, gone.expected_on, filled.margin_days) as due
+        on due.what = 'late'
+    where gone.next_day is null
+),
+
+waited_for_no_more as (
+    insert into core.buying (what, happened_on, days, people)
+    select
+        ended.what,
+        ended.happened_on,
+        0,
+        sum(ended.people)
+    from waited_for
+    cross join
+        lateral (
+            values
+            ('second', case when waited_for.number >= 2 then waited_for.today end, -1),
+            ('over', case when waited_for.late_on <= waited_for.today then waited_for.today end, 1),
+            ('late', case when waited_for.late_on > waited_for.today then waited_for.late_on end, -1)
+        ) as ended (what, happened_on, people)
+    where ended.happened_on is not null
+    group by ended.what, ended.happened_on
+    on conflict (what, happened_on, days) do update
+    set people = buying.people + excluded.people
 ),
 
 purchase_days_changed as (

@@ -22,6 +22,10 @@ n as (delete from evaluation.leads),
 o as (delete from evaluation.retargeted_leads),
 p as (delete from evaluation.retargets_by_hour),
 q as (delete from evaluation.send_costs),
-r as (delete from evaluation.qualified_leads)
+r as (delete from evaluation.qualified_leads),
+s as (delete from evaluation.buying_months),
+t as (delete from evaluation.buying_gaps),
+u as (delete from evaluation.bought_again),
+v as (delete from evaluation.places)
 
 delete from evaluation.data_as_of

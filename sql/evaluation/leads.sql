@@ -6,9 +6,9 @@ Total leads in the system are the sum of all rows. Of them *not qualified* witho
 are the ones with `qualified_after` n. What remains is not qualified yet (R19).
 
 owner: engineering
-grain: one row per campaign, milestone, last retarget and retarget credited
+grain: one row per campaign, milestone, last retarget, retarget credited, language and country
 */
-insert into evaluation.leads (campaign, milestone, last_retarget, qualified_after, leads)
+insert into evaluation.leads (campaign, milestone, last_retarget, qualified_after, language, country, leads)
 with retargeted as (
     select
         campaign,
@@ -28,7 +28,9 @@ select
     end as milestone,
     coalesce(retargeted.last_retarget, 0) as last_retarget,
     coalesce(retargeted.qualified_after, 0) as qualified_after,
+    measured.language,
+    measured.country,
     count(*) as leads
 from measured_leads as measured
 left join retargeted using (campaign, conversation_id)
-group by 1, 2, 3, 4
+group by 1, 2, 3, 4, 5, 6

@@ -24,7 +24,7 @@ with enrolled as (
 units as (
     select distinct on (campaign, experiment_version, person_id)
         campaign, experiment_version, person_id, customer_id, enrolment_id, arm, variant, enrolled_at,
-        first_in_experiment
+        first_in_experiment, language, country
     from enrolled
     order by campaign, experiment_version, person_id, enrolled_at, enrolment_id
 )
@@ -39,8 +39,8 @@ select
     units.variant,
     units.enrolled_at,
     cast(units.enrolled_at at time zone place.business_zone as date) as enrolled_on,
-    coalesce(customer.language, '') as language,
-    coalesce(customer.country, '') as country,
+    coalesce(units.language, customer.language, '') as language,
+    coalesce(units.country, customer.country, '') as country,
     coalesce(rule.goal_event, 'purchase') as goal_event,
     coalesce(rule.goal_where, '{}') as goal_where,
     before.revenue as pre_revenue_by_currency,

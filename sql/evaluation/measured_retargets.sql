@@ -60,7 +60,9 @@ select
         when measured.qualified_at <= retargets.last_until then 'qualified'
         when measured.deep_at <= retargets.last_until then 'deep_conversation'
         else 'lead'
-    end as milestone
+    end as milestone,
+    measured.language,
+    measured.country
 from retargets
 inner join measured_leads as measured
     on measured.campaign = retargets.campaign and measured.conversation_id = retargets.conversation_id

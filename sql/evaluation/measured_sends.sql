@@ -40,8 +40,8 @@ select
         'infinity'
     ) as last_until,
     cast(accepted.accepted_at at time zone place.business_zone as date) as sent_on,
-    coalesce(customer.language, '') as language,
-    coalesce(customer.country, '') as country,
+    coalesce(enrolment.language, customer.language, '') as language,
+    coalesce(enrolment.country, customer.country, '') as country,
     coalesce(rule.goal_event, 'purchase') as goal_event,
     coalesce(rule.goal_where, '{}') as goal_where,
     before.covariate as pre_revenue

@@ -2,17 +2,19 @@
 Say for every enrolled person once where they stand in a campaign and why, over all their episodes and steps.
 
 owner: engineering
-grain: one row per campaign, standing, state and reason
+grain: one row per campaign, standing, state, reason, language and country
 params:
   as_of: timestamptz - the moment that is measured
 */
-insert into evaluation.people (campaign, standing, state, reason, people)
+insert into evaluation.people (campaign, standing, state, reason, language, country, people)
 with enrolled as (
     select
         enrolment.enrolment_id,
         enrolment.campaign,
         enrolment.customer_id,
         enrolment.arm,
+        enrolment.language,
+        enrolment.country,
         coalesce(alias.customer_id, enrolment.customer_id) as person_id
     from campaign.enrolments as enrolment
     left join core.aliases as alias on alias.alias_id = enrolment.customer_id
@@ -35,6 +37,8 @@ steps as (
         enrolled.person_id,
         enrolled.enrolment_id,
         enrolled.customer_id,
+        enrolled.language,
+        enrolled.country,
         coalesce(decided.step, send.step, '') as step,
         case
             when enrolled.arm = 'holdout' then 'holdout'
@@ -70,7 +74,7 @@ ranks (state, rank, standing) as (
 persons as (
     select distinct on (steps.campaign, steps.person_id)
         steps.campaign, steps.person_id, steps.enrolment_id, steps.customer_id, steps.step, steps.state,
-        steps.reason, ranks.standing
+        steps.reason, ranks.standing, steps.language, steps.country
     from steps
     inner join ranks using (state)
     order by
@@ -88,8 +92,11 @@ explained as (
             when persons.standing not in ('not_reached', 'to_come') then ''
             when persons.state = 'expired' then coalesce(held_up.reason, '')
             else coalesce(persons.reason, '')
-        end as reason
+        end as reason,
+        coalesce(persons.language, customer.language, '') as language,
+        coalesce(persons.country, customer.country, '') as country
     from persons
+    left join campaign.measured_customers as customer on customer.customer_id = persons.person_id
     left join lateral (
         select earlier.reason
         from campaign.decisions as earlier
@@ -106,6 +113,6 @@ explained as (
     ) as held_up on true
 )
 
-select campaign, standing, state, reason, count(*)
+select campaign, standing, state, reason, language, country, count(*)
 from explained
-group by campaign, standing, state, reason
+group by campaign, standing, state, reason, language, country

@@ -5,14 +5,16 @@ A response or a qualification stands in its own hour, which may be days after th
 to. The hour that comes twice when clocks go back is one hour of that day.
 
 owner: engineering
-grain: one row per campaign, order, day and hour in which anything happened
+grain: one row per campaign, order, language, country, and day and hour in which anything happened
 */
 insert into evaluation.retargets_by_hour (
-    campaign, retarget, happened_on, hour, retargeted, first_responses, qualified
+    campaign, retarget, language, country, happened_on, hour, retargeted, first_responses, qualified
 )
 select
     measured.campaign,
     measured.retarget,
+    measured.language,
+    measured.country,
     cast(clock.local_at as date) as happened_on,
     cast(extract(hour from clock.local_at) as integer) as hour,
     count(*) filter (where happening.what = 'retargeted') as retargeted,
@@ -26,4 +28,4 @@ cross join lateral (
 ) as happening(what, at)
 cross join lateral (select happening.at at time zone place.business_zone as local_at) as clock
 where happening.at is not null
-group by 1, 2, 3, 4
+group by 1, 2, 3, 4, 5, 6

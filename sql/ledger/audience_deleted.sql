@@ -23,6 +23,7 @@ select
             members.platform = deleted.platform
             and members.audience = deleted.audience
             and members.desired
+            and members.contact_sha256 is not null
     ) as wanted
 from campaign.deleted_audiences as deleted
 where

@@ -46,7 +46,11 @@ with leaving as materialized (
         and members.audience = cast(:audience as text)
         and members.campaign = cast(:campaign as text)
         and members.desired
-        and not (cast(:is_named as boolean) and coalesce(eligible.viable, false))
+        -- who is wanted and has no contact is not out, but refused (ledger/audience_refuse)
+        and not (
+            cast(:is_named as boolean)
+            and (coalesce(eligible.viable, false) or coalesce(eligible.reason = 'no_address', false))
+        )
 ),
 
 marked as (

@@ -1,7 +1,7 @@
 /*
 Whoever may have come into or out of a campaign's audiences since the sync before, under the id they have today, with
 every id they ever had: of whom something changed, whose episode was opened, closed or ends by itself, or whose consent
-ends or begins to count.
+ends or begins to count; and whoever has an address that one of those has.
 
 owner: engineering
 params:
@@ -57,9 +57,32 @@ with asked as (
         channel in ('google', 'meta', 'tiktok')
         and least(occurred_at, known_at) > cast(:since as timestamptz)
         and least(occurred_at, known_at) <= cast(:as_of as timestamptz)
+),
+
+met as materialized (
+    select distinct on (person.customer_id) person.customer_id as person_id, person.ids
+    from asked
+    cross join lateral campaign.person(asked.id) as person
+    order by person.customer_id
+),
+
+sharing as (
+    select others.customer_id
+    from met
+    inner join core.customers as mine on mine.customer_id = any(met.ids)
+    inner join core.customers as others on others.email_canonical = mine.email_canonical
+    where others.customer_id <> mine.customer_id
+    union
+    select others.customer_id
+    from met
+    inner join core.customers as mine on mine.customer_id = any(met.ids)
+    inner join core.customers as others on others.phone_e164 = mine.phone_e164
+    where others.customer_id <> mine.customer_id
 )
 
-select distinct on (person.customer_id) person.customer_id as person_id, person.ids
-from asked
-cross join lateral campaign.person(asked.id) as person
-order by person.customer_id
+select person_id, ids
+from met
+union
+select person.customer_id, person.ids
+from sharing
+cross join lateral campaign.person(sharing.customer_id) as person

@@ -32,6 +32,7 @@ where
     and customers.customer_id > cast(:after as text)
     and members.is_pending
     and members.desired
+    and members.contact_sha256 is not null
     and not members.is_leaving
 order by members.customer_id
 limit cast(:page as int)

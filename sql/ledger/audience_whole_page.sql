@@ -29,5 +29,6 @@ where
     -- said of both sides, so that whoever joins them begins where the page does
     and customers.customer_id > cast(:after as text)
     and members.desired
+    and members.contact_sha256 is not null
 order by members.customer_id, members.desired_at desc
 limit cast(:page as int)

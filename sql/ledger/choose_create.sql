@@ -3,7 +3,7 @@ Make the place where everyone this run found in the segment waits; gone at the e
 
 owner: engineering
 */
-create temporary table chosen (
+create temporary table if not exists chosen (
     customer_id text primary key,
     person_id text not null,                            -- the customer today
     anchor_at timestamptz not null,

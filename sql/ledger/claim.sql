@@ -292,23 +292,28 @@ talks as materialized (
             when ad.ad_id is not null and ad.bot_id is null then 'no_bot'
             when ad.status = 'paused' and not wanted.when_ad_paused then 'ad_paused'
         end as ad_holds,
-        least(
-            ad.changes_at,
-            case
-                when zoned.until > zoned.at then zoned.at + interval '15 minutes'  -- live: nobody knows what comes
-                else date_trunc('hour', zoned.at) + interval '1 hour'
-            end
-        ) as ad_asked_at
+        least(ad.changes_at, again.at) as ad_asked_at,
+        newer.is_there as has_newer_lead,
+        again.at as asked_again_at
     from zoned
     cross join lateral (
         select
             setting.when_ad_paused, setting.after_free_window, setting.follows_replies, setting.reply_quiet_seconds,
+            setting.ads,
+            greatest(setting.min_silence, interval '5 minutes') as least_silence,
             cast(zoned.retargeting -> 'offsets' ->> (zoned.step_no - 1) as double precision) as send_after
         from jsonb_to_record(zoned.retargeting) as setting (
             when_ad_paused boolean, after_free_window boolean, follows_replies boolean,
-            reply_quiet_seconds double precision
+            reply_quiet_seconds double precision, ads text[], min_silence interval
         )
     ) as wanted
+    cross join lateral (
+        select
+            case
+                when zoned.until > zoned.at then zoned.at + interval '15 minutes'  -- live: nobody knows what comes
+                else date_trunc('hour', zoned.at) + interval '1 hour'
+            end as at
+    ) as again
     cross join lateral (
         select min(coalesce(earlier.accepted_at, earlier.claimed_at)) as left_at
         from campaign.sends as earlier
@@ -323,8 +328,77 @@ talks as materialized (
             messages.conversation_id = zoned.episode
             and messages.is_customer_message
             and messages.sent_at <= zoned.at
-            and (wanted.follows_replies or first_step.left_at is null or messages.sent_at < first_step.left_at)
+    ) as here
+    cross join lateral (
+        select
+            case
+                when wanted.follows_replies or first_step.left_at is null then here.said_at
+                else (
+                    select max(messages.sent_at)
+                    from facts.messages
+                    where
+                        messages.conversation_id = zoned.episode
+                        and messages.is_customer_message
+                        and messages.sent_at <= zoned.at
+                        and messages.sent_at < first_step.left_at
+                )
+            end as said_at
     ) as anchor
+    -- Whoever has several leads is written to about the one they wrote in last. Which that is, choosing says: until it
+    -- has looked at one that is newer here, nothing leaves; what it has left open since goes on.
+    cross join lateral (
+        select exists (
+            select from core.leads as later
+            cross join lateral (
+                select max(messages.sent_at) as said_at
+                from facts.messages
+                where
+                    messages.conversation_id = later.conversation_id
+                    and messages.is_customer_message
+                    and messages.sent_at <= zoned.at
+            ) as there
+            left join lateral (
+                select runs.as_of, runs.changes_seen_at
+                from campaign.runs
+                where
+                    runs.flow = 'reengage'
+                    and runs.campaign = zoned.campaign
+                    and runs.state = 'completed'
+                    and runs.segment_sha256 is not null
+                order by runs.run_id desc
+                limit 1
+            ) as choosing on true
+            where
+                later.customer_id = any(zoned.ids)
+                and later.said_at > here.said_at
+                and later.conversation_id <> zoned.episode
+                and later.opened_at <= zoned.at
+                and coalesce(later.qualified_at > zoned.at, true)
+                and there.said_at > here.said_at
+                and case
+                    when cardinality(wanted.ads) > 0 then later.ad_id = any(wanted.ads)
+                    else exists (
+                        select from core.ads
+                        where
+                            ads.ad_id = later.ad_id
+                            and ads.bot_id is not null
+                            and ads.updated_at <= zoned.at
+                    )
+                end
+                and (
+                    coalesce(there.said_at > choosing.as_of - wanted.least_silence, true)
+                    or exists (
+                        select from core.silences_changed as changed
+                        where
+                            changed.customer_id = any(zoned.ids)
+                            and changed.changed_at >= choosing.changes_seen_at
+                    )
+                    or exists (
+                        select from core.silences_filled as filled where filled.filled_at >= choosing.changes_seen_at
+                    )
+                )
+        ) as is_there
+    ) as newer
     cross join lateral (
         select max(messages.sent_at) as said_at
         from core.conversations
@@ -399,7 +473,7 @@ talks as materialized (
 
 verdicts as materialized (
     select
-        zoned.*, talks.due_at as talk_due_at, talks.quiet_until, talks.ad_asked_at,
+        zoned.*, talks.due_at as talk_due_at, talks.quiet_until, talks.ad_asked_at, talks.asked_again_at,
         case
             when zoned.chosen_channel = 'whatsapp'
                 then campaign.is_charged(zoned.ids, zoned.category, zoned.at, zoned.until)
@@ -445,6 +519,7 @@ verdicts as materialized (
             when cast(zoned.at at time zone zoned.zone as date) < zoned.starts_on then 'not_started'
             when talks.due_at > zoned.at then 'replied'
             when talks.quiet_until > zoned.at then 'reply_quiet'
+            when talks.has_newer_lead then 'newer_lead'
             when spaced.free_at > zoned.at then 'spacing'
             when not zoned.is_viable and zoned.refusal is not null then 'refused'
             when zoned.has_no_way then 'no_channel'
@@ -536,7 +611,8 @@ decided as (
             when verdicts.verdict = 'refused' then 'rejected'
             when
                 verdicts.verdict in (
-                    'not_started', 'spacing', 'quiet', 'capped', 'replied', 'reply_quiet', 'ad_paused', 'no_bot'
+                    'not_started', 'spacing', 'quiet', 'capped', 'replied', 'reply_quiet', 'newer_lead', 'ad_paused',
+                    'no_bot'
                 )
                 then sends.state
             else 'suppressed'
@@ -560,6 +636,7 @@ decided as (
         not_before = case verdicts.verdict
             when 'replied' then verdicts.talk_due_at
             when 'reply_quiet' then verdicts.quiet_until
+            when 'newer_lead' then verdicts.asked_again_at
             when 'ad_paused' then verdicts.ad_asked_at
             when 'no_bot' then verdicts.ad_asked_at
             when 'not_started' then cast(verdicts.starts_on as timestamp) at time zone verdicts.zone
@@ -571,8 +648,8 @@ decided as (
         settled_at = case
             when
                 verdicts.verdict not in (
-                    'clear', 'not_started', 'spacing', 'quiet', 'capped', 'replied', 'reply_quiet', 'ad_paused',
-                    'no_bot'
+                    'clear', 'not_started', 'spacing', 'quiet', 'capped', 'replied', 'reply_quiet', 'newer_lead',
+                    'ad_paused', 'no_bot'
                 )
                 then verdicts.at
         end,

@@ -89,7 +89,8 @@ variants as materialized (
 enrolled as (
     insert into campaign.enrolments (
         campaign, customer_id, episode, anchor_at, enrolled_at, run_id, experiment_version, arm, variant, assigned_u,
-        variant_u, first_in_experiment, evidence, segment_sha256, config_sha256, stops_from
+        variant_u, first_in_experiment, evidence, segment_sha256, config_sha256, stops_from,
+        language, country
     )
     select
         cast(:campaign as text), drawn.customer_id, drawn.episode, drawn.anchor_at, cast(:as_of as timestamptz),
@@ -121,9 +122,11 @@ enrolled as (
                     where conversations.conversation_id = drawn.episode
                 )
             )
-        end
+        end,
+        coalesce(customers.language, ''), coalesce(customers.country, '')
     from drawn
     left join first_ones on first_ones.person_id = drawn.person_id
+    left join core.customers on customers.customer_id = drawn.person_id
     order by drawn.customer_id
     on conflict (campaign, customer_id, episode) do nothing
     returning arm, variant

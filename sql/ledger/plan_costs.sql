@@ -27,6 +27,7 @@ with categories as (
 leaving as (
     select
         customer_id,
+        episode,
         step,
         variant,
         channel,
@@ -43,6 +44,14 @@ asked as (
         people.phone_country,
         categories.category,
         campaign.is_charged(people.ids, categories.category, leaving.at, leaving.at) as is_charged,
+        -- the window of this conversation, as the claim asks: what another one or the category makes free is none (A2)
+        exists (
+            select from core.leads
+            where
+                leads.conversation_id = leaving.episode
+                and leads.free_opens_at <= leaving.at
+                and leads.free_ends_at > leaving.at
+        ) as is_free_entry,
         not categories.has_template
         and not campaign.is_in_service_window(people.ids, leaving.at, leaving.at) as needs_template,
         cast(leaving.at at time zone place.business_zone as date) as sent_on
@@ -60,7 +69,7 @@ priced as (
     select
         asked.step,
         case
-            when asked.is_charged and not cast(:pays as boolean) then 'outside_free_window'
+            when not asked.is_free_entry and not cast(:pays as boolean) then 'outside_free_window'
             when asked.needs_template then 'needs_template'
             when not asked.is_charged then 'free'
             when price.price is null then 'no_price'

@@ -11,10 +11,12 @@ returns:
   audience: text - the audience
   desired: boolean - whether they should be in
   applied: boolean - whether they are in
-  reason: text nullable - why not
+  reason: text nullable - why not, or why they cannot be told
   desired_at: timestamptz - since when that is so
 */
-select members.platform, members.audience, members.desired, members.applied, members.reason, members.desired_at
+select
+    members.platform, members.audience, members.desired, members.applied,
+    coalesce(members.reason, members.refused) as reason, members.desired_at
 from campaign.person(cast(:customer_id as text)) as person
 inner join campaign.audience_members as members
     on members.campaign = cast(:campaign as text)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from tasks.platforms import factory, identity
 from tasks.platforms.base import TOO_SMALL, Outcome, Platform, Replaces, Taken
 from tasks.rules.errors import ProviderError, Refused, Unanswered
+from tasks.rules.words import KEPT
 from tasks.store import audiences as store
 from tasks.store.audiences import Known, Member, Pending
 from tasks.store.queries import Queries
@@ -53,7 +54,7 @@ def tell(
     Who is to come in is recorded before the platform is told, who is to leave when it has let them go: in between
     people count as in.
     """
-    if not (audience.removes if verb == "remove" else audience.adds):
+    if not (audience.removes + audience.kept if verb == "remove" else audience.adds):
         return
     size = min(page or platform.page, platform.page)
     with closing(_pages(partial(_page, run, campaign, audience, verb, size=size))) as pages:
@@ -218,7 +219,11 @@ def known(run: Run, audience: Pending) -> Known | None:
 
 def _count(told: Told, audience: Pending, verb: Verb, members: Sequence[Member]) -> None:
     reasons = Counter(member.refused for member in members)
-    told.people[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += reasons.pop(None, 0)
+    done = reasons.pop(None, 0)
+    if kept := sum(member.is_shared for member in members):
+        told.people[f"{audience.platform} {KEPT}"] += kept
+    if done > kept:
+        told.people[f"{audience.platform} {'removed' if verb == 'remove' else 'added'}"] += done - kept
     told.refused.update({f"{audience.platform} refused: {reason}": people for reason, people in reasons.items()})
 
 

@@ -23,6 +23,8 @@ RESERVED_PARAMS = ("as_of", "time_zone")
 DELTA_PARAMS: Final = {"became_late_after": timedelta(days=1), "fell_silent_after": timedelta(hours=1)}
 # Given from the campaign's own `ads`, so that they are named once.
 ADS_PARAM = "ads"
+# How long people must have been silent: the claim and `reengage check` ask a segment over conversations for it.
+SILENCE_PARAM = "min_silence"
 # A segment that returns this column returns conversations: campaigns over it may retarget (R1).
 CONVERSATION = "conversation_id"
 

@@ -10,17 +10,22 @@ from typing import Any, Final
 REASONS: Final = {
     "no_consent": "No consent on any channel",
     "no_address": "Consent given, but no usable address or device",
+    "invalid_email": "Not a valid email address",
+    "invalid_phone": "Not a valid phone number",
+    "control_character": "The contact or name has characters that no address may have",
+    "shared_contact": "Shares an email or phone number with somebody who has to be out",
     "no_channel": "None of the campaign's channels can be used",
     "suppressed_address": "Address is on the do-not-write list",
     "zone_unknown": "Time zone unknown, so quiet hours cannot be kept",
     "marketing_not_delivered": "WhatsApp delivers no marketing templates to the country of the person's number",
     "other_channel": "A text message is the last resort, and another channel can be used",
     "capped": "Already written to as often as allowed",
-    "quiet": "Quiet hours",
+    "quiet": "Quiet hours, the campaign's or the law's",
     "spacing": "Too soon after the step before",
     "outside_free_window": "Outside the free messaging window",
     "replied": "The customer wrote since; the step counts from their newest message",
     "reply_quiet": "Too soon after a message of the customer",
+    "newer_lead": "The person has begun another conversation since; the next choosing says which one goes on",
     "ad_paused": "The ad is paused",
     "no_bot": "No bot is known of for the ad",
     "goal": "Came back before the message left",
@@ -84,6 +89,10 @@ REASONS: Final = {
     "lease_ended": "The sender stopped before it heard an answer, so the message may have arrived",
     "not_accepted": "The provider says the message never came; it is tried again",
 }
+
+
+# What a sync counts of people whom one campaign lets go and another wants in the same audience.
+KEPT: Final = "kept for another campaign"
 
 
 def reason(code: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,9 @@ from tasks.store.workspace import Workspace
 FULL_LOOK_EVERY: Final = timedelta(days=7)
 NOTES_KEPT: Final = timedelta(days=8)
 # Made for one transaction each.
-_TEMPORARY: Final = ("people", "people_ids", "consented", "eligible", "audience_people", "audience_ways")
+_TEMPORARY: Final = (
+    "people", "people_ids", "consented", "eligible", "audience_people", "audience_ways", "audience_untold",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Pending:
     audience: str
     removes: int
     adds: int
+    kept: int = 0  # people whom this campaign lets go and another wants: nothing is told
+    refused: Mapping[str, int] = field(default_factory=dict)  # why -> people just found to be wanted and untellable
 
 
 class Member(NamedTuple):
@@ -105,7 +109,8 @@ def desire(
     """Bring the desired membership up to date and say what is to be told; safe to repeat.
 
     In are people of open episodes who are not held out, whose consent for the platform and a contact are there now,
-    for at most audience_max_days. `may_add` is False for a paused or held campaign, and between runs: then people
+    for at most audience_max_days. Who lacks the contact only, or shares it with somebody who has to be out, is wanted
+    and refused with the reason. `may_add` is False for a paused or held campaign, and between runs: then people
     only leave (A18, I16). Looked at are those of whom something may have changed since the sync before; `everybody`
     when the campaign's rules or the law changed, when nobody can say who changed, and once a week: both give the same.
     """
@@ -119,16 +124,34 @@ def desire(
     connection.execute(queries["ledger/plan_ids"]())
     connection.execute(sa.text("analyze people_ids"))
     _answer(work, connection, campaign, as_of)
-    new = 0
+    new, refused = 0, {}
     for platform, audience in found:
         where = {"platform": platform, "audience": audience, "campaign": campaign.name}
         is_named = audience == audience_name(campaign, platform) and platform in _names(campaign)
         connection.execute(queries["ledger/audience_leave"](**where, as_of=as_of, is_named=is_named))
+        if is_named:
+            refused[platform, audience] = _refuse(queries, connection, where, as_of, may_add=may_add)
         if may_add and is_named:
             connection.execute(queries["ledger/audience_used"](**where))
             new += connection.execute(queries["ledger/audience_join"](**where, as_of=as_of)).scalar_one()
     filling.grown(connection, queries, "campaign.audience_members", new)
-    return pending(queries, connection, campaign.name)
+    told = {(one.platform, one.audience): one for one in pending(queries, connection, campaign.name)}
+    for (platform, audience), why in refused.items():
+        if why:
+            one = told.get((platform, audience)) or Pending(platform, audience, 0, 0)
+            told[platform, audience] = replace(one, refused=why)
+    return [told[which] for which in sorted(told)]
+
+
+def _refuse(
+    queries: Queries, connection: sa.Connection, where: Mapping[str, str], as_of: datetime, *, may_add: bool
+) -> dict[str, int]:
+    """Mark who belongs into an audience and cannot be told; gives why and how many were not marked so before."""
+    connection.execute(sa.text("drop table if exists pg_temp.audience_untold"))
+    connection.execute(queries["ledger/audience_untold"](**where, may_add=may_add))
+    connection.execute(sa.text("analyze audience_untold"))
+    marked = connection.execute(queries["ledger/audience_refuse"](**where, as_of=as_of, may_add=may_add))
+    return {row.reason: row.people for row in marked}
 
 
 def _look(
@@ -210,7 +233,9 @@ def _answer(work: Workspace, connection: sa.Connection, campaign: Campaign, as_o
             stop_where=campaign.stop_event.where,
         )
     )
-    connection.execute(sa.text("analyze consented (person_id, channel), audience_people (person_id)"))
+    connection.execute(
+        sa.text("analyze consented (person_id, channel), audience_people (person_id, email_canonical, phone_e164)")
+    )
     connection.execute(queries["ledger/audience_stops"](as_of=as_of))
     connection.execute(
         queries["ledger/audience_ways"](purpose=campaign.purpose, inner_pad=inner_pad, outer_pad=outer_pad)
@@ -227,7 +252,7 @@ def _answer(work: Workspace, connection: sa.Connection, campaign: Campaign, as_o
 def pending(queries: Queries, connection: sa.Connection, campaign: str) -> list[Pending]:
     """What each audience of a campaign still has to be told."""
     rows = connection.execute(queries["ledger/audience_pending"](campaign=campaign))
-    return [Pending(row.platform, row.audience, row.removes, row.adds) for row in rows]
+    return [Pending(row.platform, row.audience, row.removes, row.adds, row.kept) for row in rows]
 
 
 def campaigns(queries: Queries, connection: sa.Connection) -> list[str]:
@@ -265,13 +290,17 @@ def told(
     """Record a page, which is in the order of its people: who is about to be told to come in, or was told to leave."""
     connection.execute(queries["ledger/audience_told"]())
     is_added = verb == "add"
-    lines = [
-        orjson.dumps((who, known if is_added else None, contact_sha256, refused))
-        for who, known, contact_sha256, refused, *_ in members
-    ]
+    if is_added:
+        lines = [
+            orjson.dumps((who, known, contact_sha256, refused)) for who, known, contact_sha256, refused, *_ in members
+        ]
+    else:
+        lines = [orjson.dumps((who, None, None, refused, is_shared)) for who, _, _, refused, is_shared, *_ in members]
     with connection.connection.cursor() as cursor:  # ty: ignore[invalid-context-manager] - psycopg2's has both
         # COPY reads a backslash in its own way before JSON does
         cursor.copy_expert("copy audience_told from stdin", io.BytesIO(b"\n".join(lines).replace(b"\\", rb"\\")))
+    if not is_added:
+        connection.execute(queries["ledger/audience_again"](**_where(audience), campaign=campaign))
     connection.execute(
         queries[f"ledger/audience_{'out' if verb == 'remove' else 'in'}"](
             **_where(audience), campaign=campaign, as_of=as_of, request_id=request_id,

@@ -177,14 +177,10 @@ def _outside(run: Run, connection: sa.Connection) -> int:
     if campaign.retargeting is None or campaign.retargeting.after_free_window:
         return 0
     steps = [
-        {
-            "variant": variant,
-            "send_after_seconds": step.send_after.total_seconds(),
-            "category": campaign.price_category(message),
-        }
+        {"variant": variant, "send_after_seconds": step.send_after.total_seconds()}
         for variant in planning.variant_names(campaign)
         for number, step in enumerate(campaign.steps, 1)
-        if (message := campaign.messages_for(number, variant).get(planning.PRICED))
+        if planning.PRICED in campaign.messages_for(number, variant)
     ]
     asked = run.work.queries["ledger/choose_outside"](
         campaign=campaign.name, run_id=run.run_id, as_of=run.as_of, steps=steps

@@ -106,6 +106,8 @@ TABLES: Final[dict[str, Holder]] = {
     "core.push_tokens": Holder("deleted", period="push_tokens"),
     "core.aged": Holder("nobody", harmless="entity"),
     "core.purchase_days_filled": Holder("nobody"),
+    "core.buying": Holder("nobody", harmless="what"),
+    "core.buying_filled": Holder("nobody"),
     "core.people_filled": Holder("nobody"),
     "core.ways_changed": Holder("deleted", stays="a week and a day: no sync of audiences asks for more"),
     "core.ways_filled": Holder("nobody"),
@@ -135,7 +137,7 @@ TABLES: Final[dict[str, Holder]] = {
         "renamed",
         renamed="customer_id episode",
         cleared="evidence",
-        harmless="campaign experiment_version arm variant segment_sha256 config_sha256 close_reason",
+        harmless="campaign experiment_version arm variant segment_sha256 config_sha256 close_reason language country",
         period="ledger",
     ),
     "campaign.decisions": Holder(
@@ -208,7 +210,7 @@ TABLES: Final[dict[str, Holder]] = {
 AGGREGATED: Final = frozenset(
     {
         "arm", "business_zone", "campaign", "category", "channel", "conversions", "country", "currency",
-        "experiment_version", "grain", "language", "milestone", "reason", "standing", "state", "step", "value",
+        "experiment_version", "grain", "kind", "language", "milestone", "reason", "standing", "state", "step", "value",
         "variant",
     }
 )  # fmt: skip

@@ -20,6 +20,7 @@ MAX_WINDOW_HOURS_BY_PLACE: Final = 168
 _SHARED: Final = (
     "work_memory", "measured_campaigns", "measured_people", "followed_purchases", "incremental_entries",
     "measured_sends", "attributed_entries", "measured_leads", "measured_retargets",
+    "measured_buying",
 )  # fmt: skip
 _TABLES: Final = (
     "outcomes", "outcomes_gone", "clear",
@@ -27,7 +28,7 @@ _TABLES: Final = (
     "reached_people", "converted_people",
     "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
     "past_arms", "people", "sends", "reports", "leads", "retargeted_leads", "retargets_by_hour", "send_costs",
-    "qualified_leads", "data_as_of",
+    "qualified_leads", "buying_months", "buying_gaps", "bought_again", "places", "data_as_of",
 )  # fmt: skip
 
 
@@ -50,8 +51,7 @@ def measure(work: Workspace, connection: sa.Connection, as_of: datetime) -> list
     Readers see the old tables until that transaction commits, and the same moment again gives the same rows (K11,
     I11). Raises Superseded when another process is measuring.
     """
-    if not turn.take(connection, work.queries["evaluation/lock"]()):
-        raise Superseded("evaluate: another run is doing this work")
+    take_turn(work, connection)
     given = {
         "as_of": as_of,
         "max_window_hours": work.settings.pipeline.max_window_hours,
@@ -63,6 +63,12 @@ def measure(work: Workspace, connection: sa.Connection, as_of: datetime) -> list
         connection.execute(query(**{param: given[param] for param in query.params}))
     rows = connection.execute(work.queries["evaluation/counts"]())
     return [Standing(row.campaign, *(int(people) for people in row[1:])) for row in rows]
+
+
+def take_turn(work: Workspace, connection: sa.Connection) -> None:
+    """Be the only one who measures until the end of the transaction; raises Superseded when another process is."""
+    if not turn.take(connection, work.queries["evaluation/lock"]()):
+        raise Superseded("evaluate: another run is doing this work")
 
 
 def _rule(campaign: Campaign) -> dict[str, object]:

@@ -22,7 +22,7 @@ from tasks.rules.content import CONTROL
 from tasks.rules.keyed import pads
 from tasks.rules.legal import quiet_week
 from tasks.rules.reports import whatsapp_name
-from tasks.store import planning
+from tasks.store import planning, segments
 from tasks.store.queries import Queries
 
 Answer = Literal["accepted", "refused", "busy", "unreached", "misconfigured", "unanswered", "not_started", "returned"]
@@ -206,7 +206,7 @@ class Ledger:
         self._campaigns = campaigns
         self._names = sorted(campaigns)
         self._contenders = _contenders(campaigns.values())
-        self._definitions = [_definition(campaign, business_zone, plays) for campaign in campaigns.values()]
+        self._definitions = [_definition(campaign, queries, business_zone, plays) for campaign in campaigns.values()]
         self._ways = [way for campaign in campaigns.values() for way in _ways(campaign, providers)]
         self._asked = [channel for campaign in campaigns.values() for channel in _asked(campaign)]
         self._key = address_key
@@ -528,7 +528,8 @@ class Ledger:
     ) -> None:
         if send_keys:
             connection.execute(
-                self._queries["ledger/decide_moved"](
+                self._queries["ledger/decide_moved"].prepared(
+                    connection,
                     send_keys=list(send_keys),
                     at=self._clock.at,
                     is_claim=is_claim,
@@ -583,7 +584,7 @@ def _seconds(length: timedelta) -> str:
 _columns = attrgetter(*Claimed._fields)
 
 
-def _definition(campaign: Campaign, business_zone: str, plays: str | None) -> dict[str, Any]:
+def _definition(campaign: Campaign, queries: Queries, business_zone: str, plays: str | None) -> dict[str, Any]:
     """A campaign as the claim needs it; JSON, since the statement takes all campaigns at once."""
     quiet = campaign.quiet_hours
     return {
@@ -605,7 +606,7 @@ def _definition(campaign: Campaign, business_zone: str, plays: str | None) -> di
         "goal_where": campaign.goal.where,
         "voucher_code": campaign.voucher.code if campaign.voucher else None,
         "has_test": bool(campaign.variants),
-        "retargeting": _retargeting(campaign),
+        "retargeting": _retargeting(campaign, queries),
         "plays": plays,
     }
 
@@ -614,7 +615,7 @@ def _writes_emails(campaign: Campaign) -> bool:
     return any(use.name == "email" for use in campaign.channels)
 
 
-def _retargeting(campaign: Campaign) -> dict[str, Any] | None:
+def _retargeting(campaign: Campaign, queries: Queries) -> dict[str, Any] | None:
     """What the claim asks about conversations; None for a campaign that is not about them."""
     if campaign.retargeting is None:
         return None
@@ -623,6 +624,8 @@ def _retargeting(campaign: Campaign) -> dict[str, Any] | None:
         "after_free_window": campaign.retargeting.after_free_window,
         "follows_replies": campaign.retargeting.anchor == "latest_message",
         "reply_quiet_seconds": campaign.retargeting.min_quiet_after_reply.total_seconds(),
+        "ads": list(campaign.ads),
+        "min_silence": str(silence) if (silence := segments.min_silence(queries, campaign)) is not None else None,
         "offsets": [step.send_after.total_seconds() for step in campaign.steps],
     }
 

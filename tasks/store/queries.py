@@ -116,7 +116,7 @@ class Query:
             known.add(self._plan_name)
         bound = [sa.bindparam(name, value, type_=_bound_type(self.params[name].type)) for name, value in values.items()]
         arguments = ", ".join(f"cast(:{name} as {self.params[name].type})" for name in values)
-        return sa.text(f'execute "{self._plan_name}" ({arguments})').bindparams(*bound)
+        return sa.text(f'execute "{self._plan_name}"{_in_brackets(arguments)}').bindparams(*bound)
 
     @cached_property
     def _plan_name(self) -> str:
@@ -131,7 +131,7 @@ class Query:
             for token in self.contract.tokens
         )
         types = ", ".join(param.type for param in self.params.values())
-        return f'prepare "{self._plan_name}" ({types}) as {text}'
+        return f'prepare "{self._plan_name}"{_in_brackets(types)} as {text}'
 
     @cached_property
     def _escaped(self) -> str:
@@ -213,6 +213,10 @@ def load_query(path: Path, name: str) -> tuple[Query | None, list[Problem]]:
 def shown(path: Path) -> str:
     """A path as messages name it: from the checkout when it lies there."""
     return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
+
+
+def _in_brackets(words: str) -> str:
+    return f" ({words})" if words else ""  # PostgreSQL takes no empty ones
 
 
 def _bound_type(kind: str) -> sa.types.TypeEngine[Any]:

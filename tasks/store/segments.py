@@ -23,11 +23,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from config.campaign import Campaign
-from tasks.rules.contract import ADS_PARAM, DELTA_PARAMS, RESERVED_PARAMS
+from tasks.rules.contract import ADS_PARAM, DELTA_PARAMS, RESERVED_PARAMS, SILENCE_PARAM
 from tasks.rules.errors import DatabaseError, Problem, SqlContractError
 from tasks.store import sensitive
 from tasks.store.engine import MOST_IDLE, scrubbed, wait_longer
-from tasks.store.queries import Query
+from tasks.store.queries import Queries, Query
 from tasks.store.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -150,6 +150,15 @@ def sample_values(query: Query) -> dict[str, Any]:
 def params_of(query: Query, campaign: Campaign) -> dict[str, Any]:
     """What a campaign asks its segment with: its own parameters, and its ads where the segment asks for them."""
     return campaign.params | ({ADS_PARAM: list(campaign.ads)} if ADS_PARAM in query.params else {})
+
+
+def min_silence(queries: Queries, campaign: Campaign) -> timedelta | str | None:
+    """How long a campaign's people must have been silent; None where its segment does not ask, or cannot be read."""
+    try:
+        declared = queries[f"segments/{campaign.segment}"].params.get(SILENCE_PARAM)
+        return declared.read(campaign.params.get(SILENCE_PARAM, declared.default)) if declared else None
+    except (SqlContractError, ValueError):
+        return None
 
 
 def relations(query: Query) -> set[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,11 +21,9 @@ from tasks.store.ledger import Clock, Ledger, Limits, Pin, Reply
 from tasks.store.runs import Run
 from tasks.store.workspace import Workspace
 
-# Made by choosing and planning for one transaction each; here all of them share one.
-_TEMPORARY = (
-    "chosen", "chosen_ids", "chosen_known", "looked_at", "changed_people", "asked_ids", "open_episodes", "open_steps",
-    "people", "people_ids", "consented", "ways", "eligible", "offers", "verdicts",
-)  # fmt: skip
+# Choosing and planning make tables of their own for one transaction each; here all of them share one, and it would hold
+# the locks of every table ever made in it: those of three days fill a server's whole memory for locks.
+_MAKES = re.compile(r"\s*create temporary table (?:if not exists )?(\w+)( on commit drop as\b)?")
 # How a segment over conversations calls the silence it asks for.
 _SILENCE = "min_silence"
 # A name of its own, so that what the campaign really did is not in the way; no folder can be called so.
@@ -61,7 +60,9 @@ def timeline(
     """
     alone = campaign.model_copy(update={"name": f"{_PREFIX}{campaign.name}"})
     with runs.rehearse(work, campaign, until) as (rehearsal, connection):
-        play = _Play(replace(rehearsal, campaign=alone), connection, campaign, customer_id, versions, providers)
+        tables = _Tables()
+        sa.event.listen(connection, "before_cursor_execute", tables.fill_again, retval=True)
+        play = _Play(replace(rehearsal, campaign=alone), connection, campaign, customer_id, versions, providers, tables)
         facts = connection.execute(
             work.queries["ledger/simulate_facts"](customer_id=customer_id, since=since, until=until)
         )
@@ -82,6 +83,29 @@ def person_id(work: Workspace, connection: sa.Connection, campaign: Campaign, cu
 
 
 @dataclass
+class _Tables:
+    """The temporary tables made in a transaction: whoever makes one again fills the one that is there."""
+
+    made: set[str] = field(default_factory=set)
+
+    def fill_again(
+        self, _connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> tuple[str, Any]:
+        """The statement that is executed for one that is about to be, as SQLAlchemy asks before each."""
+        found = _MAKES.match(statement)
+        if found and found[2] and found[1] in self.made:
+            return f"/* made before */ insert into {found[1]}{statement[found.end() :]}", parameters
+        if found:
+            self.made.add(found[1])
+        return statement, parameters
+
+    def empty(self, connection: sa.Connection) -> None:
+        """Take out what the tables hold."""
+        if self.made:
+            connection.execute(sa.text(f"truncate {', '.join(f'pg_temp.{name}' for name in sorted(self.made))}"))
+
+
+@dataclass
 class _Play:
     run: Run
     connection: sa.Connection
@@ -89,6 +113,7 @@ class _Play:
     customer_id: str
     versions: Sequence[Version]
     providers: Mapping[str, str]
+    tables: _Tables
 
     def until(self, since: datetime, until: datetime, every: timedelta) -> Iterator[Happening]:
         before: dict[Any, Any] = {}
@@ -144,8 +169,7 @@ class _Play:
 
     def _choose(self, at: datetime) -> Chosen:
         run, connection = replace(self.run, as_of=at), self.connection
-        dropped = ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
-        connection.execute(sa.text(f"drop table if exists {dropped}"))
+        self.tables.empty(connection)
         chosen = choosing.choose(run, connection, only=[self.customer_id], arms_of=self.played)
         planning.plan(run, connection, self.versions, self.providers)
         return chosen

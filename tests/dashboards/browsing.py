@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 
 from dashboards import serve
@@ -110,6 +111,16 @@ class Reader:
             """[document.documentElement, document.querySelector("[data-testid=stMain]")]
                 .some(e => e.scrollWidth > e.clientWidth)"""
         )
+
+    def faults(self) -> list[str]:
+        """What keeps people from reading or using the page, as axe-core finds it: rule and place of what is serious."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{rule['id']} at {place['target'][0]}: {place['html'][:200]}"
+            for rule in found
+            if rule["impact"] in {"serious", "critical"}
+            for place in rule["nodes"]
+        ]
 
     def _note(self, request: Request) -> None:
         self.requests.append(request.url)

@@ -26,13 +26,14 @@ def member(number: int, platform: str, **given: Any) -> dict[str, Any]:
     return {
         "platform": platform, "audience": NAME, "campaign": NAME, "customer_id": f"c{number:03}", "desired": True,
         "applied": True, "desired_at": AS_OF - timedelta(days=5), "contact_sha256": "a", "applied_contact_sha256": "a",
-        "refused": None, "request_id": None, **given,
+        "reason": None, "refused": None, "request_id": None, **given,
     }  # fmt: skip
 
 
 MEMBERS = [
     *(member(n, "google") for n in range(3)),
     *(member(n, "google", request_id=1) for n in range(3, 5)),
+    member(9, "google", applied=False, contact_sha256=None, applied_contact_sha256=None, reason="invalid_email"),
     *(member(n, "meta", audience="win_back *again*") for n in range(4)),
     *(member(n, "meta", audience="win_back *again*", applied=False, refused="rejected") for n in range(4, 6)),
     member(6, "meta", audience="win_back *again*", desired=False, desired_at=AS_OF - timedelta(days=3)),
@@ -92,7 +93,7 @@ def test_every_audience_is_told_of_with_what_is_refused_and_what_the_platform_sa
     reader.open(address)
 
     assert reader.table("Audience") == {
-        "Google": ["5", "5", "2", "0", "0", "0"],
+        "Google": ["6", "5", "2", "0", "0", "1"],
         "Google, locked": ["1", "1", "1", "0", "1, 1 on the way, oldest 5 days", "0"],
         "Meta, win_back *again*": ["6", "5", "0", "0", "1, oldest 3 days", "2"],
         "TikTok": ["7", "0", "0", "7", "0", "0"],
@@ -102,6 +103,7 @@ def test_every_audience_is_told_of_with_what_is_refused_and_what_the_platform_sa
         "Meta, win_back *again*": ["40 to 50", "Not said", "No", "14 April 2026"],
     }
     assert reader.table("Refused by") == {
+        "Google": ["Should join", "Not a valid email address", "1"],
         "Google, locked": ["Should leave", "The platform does not take this person", "1"],
         "Meta, win_back *again*": ["Should join", "The platform does not take this person", "2"],
     }

@@ -113,7 +113,7 @@ def test_why_open_messages_wait_and_a_channel_that_stands_still_are_told(shop: W
 
     page = opened("deliverability")
 
-    assert tables(page)["Waits because"]["Quiet hours"] == ["Email", "2"]
+    assert tables(page)["Waits because"]["Quiet hours, the campaign's or the law's"] == ["Email", "2"]
     assert "SMS stands still" in page.error[0].value
 
 

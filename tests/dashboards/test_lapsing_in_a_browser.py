@@ -46,7 +46,7 @@ sources:
     entity: customers
     kind: file
     place: FOLDER/customers*.csv
-    columns: {customer_id: id, email: email, updated_at: changed}
+    columns: {customer_id: id, email: email, language: language, country: country, updated_at: changed}
   consents:
     entity: consents
     kind: file
@@ -73,6 +73,12 @@ currency: EUR
 EMAIL = '<p>Come back. {{ sender.postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a></p>'
 
 
+def place_of(customer: str) -> tuple[str, str]:
+    """The language and the country of a customer of this shop before anybody moves."""
+    number = int(customer)
+    return ("de", "fr", "")[number % 3], ("AT", "DE")[number % 2]
+
+
 @dataclass
 class Shop:
     """A made-up shop that writes files, and keeps what it wrote for the recomputation."""
@@ -97,7 +103,7 @@ class Shop:
                 self._buy(customer, at.replace(hour=self.dice.randint(10, 21)))
                 at += timedelta(days=max(1, gap + self.dice.randint(-2, 2)))
         changed = (FIRST_RUN - 30 * DAY).isoformat()
-        self._write("customers", ["id", "email", "changed"], [[c, e, changed] for c, e in self.emails.items()])
+        self._write_customers("customers-0", sorted(self.emails), place_of, changed)
         self._write(
             "consents",
             ["id", "customer", "channel", "purpose", "status", "basis", "source", "at"],
@@ -116,6 +122,17 @@ class Shop:
                 at = (FIRST_RUN + day * DAY).replace(hour=self.dice.randint(10, 21), minute=self.dice.randint(0, 59))
                 self._buy(customer, at)
         self._write_purchases(f"purchases-{day + 1}", self.purchases[fresh:])
+        # Some move away once they have been enrolled; for the comparison they stay where they were.
+        moved = [customer for customer in sorted(self.emails) if int(customer) // 100 == day]
+        self._write_customers(
+            f"customers-{day + 1}", moved, lambda _: ("it", "CH"), (FIRST_RUN + day * DAY).isoformat()
+        )
+
+    def _write_customers(
+        self, name: str, customers: list[str], where: Callable[[str], tuple[str, str]], changed: str
+    ) -> None:
+        lines = [[customer, self.emails[customer], *where(customer), changed] for customer in customers]
+        self._write(name, ["id", "email", "language", "country", "changed"], lines)
 
     def _buy(self, customer: str, at: datetime) -> None:
         amount = Decimal(self.dice.randint(500, 20_000)) / 100
@@ -154,6 +171,11 @@ class Truth:
             return False
         since, span = (at.date() - days[-1]).days, (days[-1] - days[0]).days
         return since * (len(days) - 1) >= span + 8 * (len(days) - 1)
+
+    def place(self, customer: str) -> tuple[str, str]:
+        """Where somebody was when they were enrolled: a file of one day is there for the choosing of the next."""
+        is_moved = FIRST_RUN + int(customer) // 100 * DAY < self.enrolled[customer]
+        return ("it", "CH") if is_moved else place_of(customer)
 
     def arm(self, customer: str) -> str:
         """By the published formula."""
@@ -295,6 +317,44 @@ def _same_as_truth(reader: Reader, truth: Truth, hours: int) -> None:
         assert arms[name][:3] == [f"{number:,}" for number in counts]
 
 
+@pytest.mark.parametrize("part", [("fr", None), ("it", None), ("unknown", "DE"), (None, "CH"), ("de", "AT")])
+@pytest.mark.parametrize("hours", [24, 36])
+def test_a_part_of_the_people_equals_files_outbox_and_formula(
+    played: Played, reader: Reader, part: tuple[str | None, str | None], hours: int
+) -> None:
+    truth = played.truth
+    with using(played.work):
+        evaluate.fn(as_of=LOOKED_BACK_AT)
+    asked = "".join(f"&{name}={value}" for name, value in zip(("language", "country"), part, strict=True) if value)
+
+    reader.open(f"{played.address}/lapsing?campaign={CAMPAIGN}&hours={hours}{asked}")
+
+    wanted = ["" if value == "unknown" else value for value in part]
+    people = {
+        customer
+        for customer in truth.enrolled
+        if all(value in (None, had) for value, had in zip(wanted, truth.place(customer), strict=True))
+    }
+    credited = [one for one in truth.credited(hours) if one[0] in people]
+    shown = reader.metrics()
+    assert shown["Enrolled"] == str(len(people))
+    assert shown["Messages"] == str(len(people & set(truth.handed_over)))
+    assert shown["Followed by the goal"] == str(len({who for who, _, _ in credited}))
+    assert shown["Purchases"] == str(len(credited))
+    for currency in {currency for _, _, currency in credited}:
+        revenue = sum((amount for _, amount, c in credited if c == currency), Decimal(0))
+        assert shown[f"Revenue, {currency}"] == f"{revenue:,.2f}"
+    ripe = {arm: [one for one in truth.ripe(arm, hours) if one in people] for arm in ("treated", "holdout")}
+    if not all(ripe.values()):  # such as of those who moved, whom the last days enrolled
+        assert reader.page.get_by_text("No data").count() == 1
+        return
+    groups = reader.table("Group")
+    for arm, name in (("treated", "Treated"), ("holdout", "Held out")):
+        everyone = [customer for customer in people if truth.arm(customer) == arm]
+        counts = [len(ripe[arm]), len(everyone) - len(ripe[arm]), truth.converted(ripe[arm], hours)]
+        assert groups[name][:3] == [str(number) for number in counts]
+
+
 def test_the_play_is_worth_looking_at(played: Played) -> None:
     """The figures above are equal for a reason: every kind of person occurs."""
     truth = played.truth
@@ -303,6 +363,7 @@ def test_the_play_is_worth_looking_at(played: Played) -> None:
     assert len(truth.credited(24)) > 5
     assert min(truth.converted(truth.ripe("treated", 24), 24), len(truth.ripe("holdout", 24))) > 0
     assert len(set(truth.enrolled.values())) == DAYS
+    assert {truth.place(customer)[0] for customer in truth.enrolled} == {"de", "fr", "", "it"}
 
 
 def test_a_shared_link_opens_the_same_window_elsewhere(played: Played, reader: Reader, browser: Browser) -> None:

@@ -16,6 +16,7 @@ from tasks import measure
 from tasks.store import mode
 from tasks.store.engine import Database
 from tasks.store.workspace import Workspace
+from tests.buying_world import histories, write
 from tests.dashboards.browsing import Reader, chromium, served
 from tests.evaluation_world import START, insert, random_world, write_campaign
 
@@ -48,6 +49,8 @@ def address(make_database: Callable[..., Database], tmp_path_factory: pytest.Tem
         mode.settle(work, connection)
         world = random_world(31)
         world.write(connection)
+        bought = [{**row, **{name: f"h-{row[name]}" for name in ("order_id", "customer_id")}} for row in histories(31)]
+        write(connection, work.queries, bought)
         _come_back(connection, world.sends)
         _deliver(connection)
     measure.campaigns(work, AS_OF)
@@ -89,6 +92,7 @@ def test_a_page_is_drawn_to_its_end_and_asks_nobody_outside(address: str, reader
     assert reader.page.get_by_test_id("stTable").count() > 0 or name == "partial_leads"
     assert reader.page.title() == title(name)
     assert reader.outside == []
+    assert reader.faults() == []
 
 
 def test_the_first_page_is_the_overview_and_the_navigation_has_them_all_in_order(address: str, reader: Reader) -> None:
@@ -132,6 +136,7 @@ def test_whoever_reads_in_the_dark_gets_a_dark_page(address: str, browser: Brows
 
     assert behind == "rgb(18, 25, 28)"
     assert words == "rgb(230, 237, 239)"
+    assert reader.faults() == []
     reader.page.context.close()
 
 
@@ -169,6 +174,41 @@ def test_every_table_is_offered_as_a_file_by_its_own_name(address: str, reader: 
 
         assert len(offered) == reader.page.get_by_test_id("stTable").count()
         assert len(set(offered)) == len(offered)
+
+
+def test_a_link_to_a_part_of_a_campaign_shows_that_part(address: str, reader: Reader, browser: Browser) -> None:
+    asked = "campaign=alpha&country=AT&currency=USD&hours=100&language=unknown"
+    reader.open(f"{address}/lapsing?campaign=alpha&hours=100")
+    for control, value in (("Language", "Not known"), ("Country", "AT"), ("Currency", "USD")):
+        reader.page.get_by_role("combobox", name=control).click()
+        reader.page.get_by_role("option", name=value, exact=True).click()
+        reader.settle()
+    reader.settle("Only messages: language not known, country AT")
+    elsewhere = Reader(browser.new_context(viewport={"width": 1280, "height": 900}).new_page())
+
+    elsewhere.open(reader.page.url)
+
+    shown = [one.page.get_by_test_id("stMain").inner_text() for one in (reader, elsewhere)]
+    assert shown[0] == shown[1]
+    assert set(asked.split("&")) <= set(reader.page.url.partition("?")[2].split("&"))
+    assert {name for name in elsewhere.metrics() if name.startswith("Revenue")} == {"Revenue, USD"}
+    elsewhere.page.context.close()
+
+
+def test_other_days_change_the_share_that_bought_again_and_the_address(address: str, reader: Reader) -> None:
+    reader.open(f"{address}/overview")
+
+    reader.page.get_by_role("spinbutton", name="Bought again within days").fill("30")
+    reader.page.keyboard.press("Enter")
+    reader.page.wait_for_url("**within=30**")
+    reader.settle()
+
+    reader.page.get_by_text("The same as a table").click()
+    called, cells = reader.saved("How customers buy")
+    assert "within=30" in reader.page.url
+    assert called == "overview_how-customers-buy_2026-04-15-0000.csv"
+    assert cells[0][3] == "Bought again within 30 days"
+    assert cells[1][0] == "2026-04"
 
 
 def test_what_a_source_wrote_cannot_run_in_a_spreadsheet(address: str, reader: Reader) -> None:

@@ -48,6 +48,7 @@ def test_the_page_shows_its_charts_and_the_figures_of_plain_loops(shown: tuple[s
     (told,) = reader.page.get_by_test_id("stAlert").all_inner_texts()
     assert told.startswith("No data: nobody is held out in this campaign")
     assert reader.outside == []
+    assert reader.faults() == []
 
 
 def test_hovering_over_a_bar_tells_its_counts(shown: tuple[str, Truth], reader: Reader) -> None:

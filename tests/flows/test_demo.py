@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from config.sources import load_sources
 from flows.commands import demo, summary
 from flows.commands.console import console
 from flows.story import using
@@ -27,6 +29,7 @@ from tasks.store.workspace import Workspace
 
 DAYS = 3
 ARMS = ("treated", "holdout")
+CURRENCIES = ("EUR", "USD", "GBP", "SEK")
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +139,17 @@ def test_the_summary_says_who_was_reached_and_why_not_and_how_to_go_on(played: d
         assert not [address for address in addresses.scalars() if address in said]
 
 
+def test_no_amount_of_the_summary_breaks_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console, "width", 80)
+    totals = [SimpleNamespace(currency=currency, revenue=1234567.89, purchases=251) for currency in CURRENCIES]
+
+    with console.capture() as captured:
+        summary._credited(lambda _name, **_given: totals, "lapsing_customers")
+
+    shown = " · ".join(f"{currency} 1,234,567.89" for currency in CURRENCIES[:3])
+    assert f"{shown} and 1 more currency" in captured.get()
+
+
 def test_a_campaign_that_nobody_was_enrolled_in_is_left_out_of_the_summary(played: demo.Play, tmp_path: Path):
     shutil.copytree(demo.SHOP, tmp_path / "shop")
     shutil.copytree(tmp_path / "shop/campaigns/partial_leads", tmp_path / "shop/campaigns/asleep")
@@ -186,6 +200,16 @@ def test_leads_are_retargeted_up_to_three_times_and_the_summary_counts_what_foll
 
 def test_the_demo_ends_on_the_morning_after_its_last_day(played: demo.Play):
     assert played.ends_at(DAYS) == OPENS_AT + timedelta(days=DAYS, hours=6)
+
+
+def test_the_smallest_shop_sells_something_every_day(tmp_path: Path):
+    freshness = load_sources(demo.SHOP / "sources.yaml")["shop_orders"].fresh_within
+    assert freshness
+    ingests = [OPENS_AT, *(OPENS_AT + day * demo.DAY + demo.DELIVERY for day in range(5))]
+    for seed in range(20):
+        shop = SampleShop(tmp_path, customers=demo.FEWEST_CUSTOMERS, seed=seed)
+        sold = [shop._unasked.between(at - freshness, at).at.size for at in ingests]
+        assert min(sold) > 0, f"seed {seed} of the smallest shop would hold its own campaigns"
 
 
 def test_a_database_that_is_not_a_demos_is_never_overwritten(server: embedded.Server, tmp_path_factory):

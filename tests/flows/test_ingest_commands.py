@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from typer.testing import CliRunner, Result
 from config.errors import ConfigError
 from config.settings import CHECKOUT
 from flows.__main__ import app, main
-from tasks.rules.errors import ModeError
+from flows.ingest import ingest
+from tasks.rules.errors import GateError, ModeError
 from tests.chats import OPENED, body, message
 
 
@@ -92,6 +94,14 @@ def test_a_held_load_ends_the_command_as_failed_and_is_merged_on_release(run, tm
     released = run("ingest", "--release", "1", "--json")
     assert released.exit_code == 0
     assert json.loads(released.stdout)["rows"][0]["quarantined"] == 50
+
+
+def test_a_flow_run_that_ends_as_failed_says_why_its_load_is_held(run, tmp_path, monkeypatch):
+    (tmp_path / "bad.txt").write_text("customer_id date number_of_cds dollar_value\n" + "a b c d\n" * 50)
+    monkeypatch.setenv("REENGAGE_CDNOW", str(tmp_path / "bad.txt"))
+
+    with pytest.raises(GateError, match=r"^cdnow_purchases: load 1 held: .*purchased_at.: 50 of 50"):
+        ingest.fn(as_of=datetime(1998, 7, 1, tzinfo=UTC))
 
 
 SHOP = """

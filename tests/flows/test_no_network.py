@@ -94,7 +94,7 @@ def asked(home: Path) -> list[str]:
 
 
 def test_the_demo_and_every_look_at_it_ask_nothing_of_the_network(home: Path) -> None:
-    done = run(home, "-m", "flows", "demo", "--customers", "100", "--days", "1")
+    done = run(home, "-m", "flows", "demo", "--customers", "500", "--days", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     shop = ("-m", "flows", "--config", "config/examples/shop")
     looks = (("doctor",), ("plan", "lapsing_customers"))

@@ -165,6 +165,52 @@ def test_a_plan_shows_who_leaves_and_joins_by_the_name_of_the_audience_and_tells
     assert shop.rows("select * from outbox.audience_calls") == told
 
 
+def test_a_plan_counts_of_an_audience_what_the_run_then_counts(shop, call, ask):
+    buyer, kept, reachable, without, bad = people(shop, "treated", 5)
+    for customer in (buyer, kept):
+        shop.lapses(customer)
+        shop.consents(customer, "meta")
+    ask("run", CAMPAIGN, "--as-of", MORNING)
+    shop._run(  # of a campaign that names the same audience
+        "insert into campaign.audience_members (platform, audience, campaign, customer_id, desired, applied,"
+        " desired_at, applied_at, contact_sha256, applied_contact_sha256, identifiers)"
+        " select platform, audience, 'other',"
+        " customer_id, true, true, desired_at, applied_at, contact_sha256, applied_contact_sha256, identifiers"
+        " from campaign.audience_members where customer_id = :kept", [{"kept": kept}],
+    )  # fmt: skip
+    shop.buys(buyer, "2026-06-09")
+    shop.buys(kept, "2026-06-09")
+    shop.lapses(reachable)
+    shop.lapses(without, email_canonical=None)
+    shop.lapses(bad, email_canonical=None)
+    shop._run("update core.customers set email_reason = 'invalid_email' where customer_id = :bad", [{"bad": bad}])
+    for customer in (reachable, without, bad):
+        shop.consents(customer, "meta")
+    told = shop.rows("select * from outbox.audience_calls")
+
+    def counted(command: str) -> set[tuple[Any, ...]]:
+        rows = ask(command, CAMPAIGN, "--as-of", AT_NOON)["rows"]
+        return {(r["what"], r["channel"], r["reason"], r["people"]) for r in rows if r["what"].startswith("audience")}
+
+    shown = call("plan", CAMPAIGN, "--as-of", AT_NOON).output
+    planned, done = counted("plan"), counted("run")
+
+    assert planned == {
+        ("audience remove", "meta", None, 1),
+        ("audience kept", "meta", None, 1),
+        ("audience add", "meta", None, 1),
+        ("audience refused", "meta", "no_address", 1),
+        ("audience refused", "meta", "invalid_email", 1),
+    }
+    assert done == planned
+    assert "1 kept for another campaign" in " ".join(shown.split())
+    assert "Not a valid email address: 1" in " ".join(shown.split())
+    calls = shop.rows("select verb, people from outbox.audience_calls order by call_id")[len(told) :]
+    assert calls == [{"verb": "remove", "people": 1}, {"verb": "add", "people": 1}]
+    why = {row["because"].partition(": ")[2] for row in ask("why", bad, CAMPAIGN)["rows"] if "audience" in row["gate"]}
+    assert why == {"not a valid email address"}
+
+
 def test_a_plan_says_that_an_audience_which_had_to_be_deleted_waits_for_people(shop, call, ask):
     (customer,) = people(shop, "treated", 1)
     shop.lapses(customer)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from flows import server
 from flows.story import named
 from tasks.rules.errors import Busy, ConfigError, DatabaseError, Problem, ReengageError, Superseded
-from tasks.step import _may_pass, discreet
+from tasks.step import _may_pass, _retry, discreet
 from tasks.store.engine import Database
 
 
@@ -73,6 +74,27 @@ def test_our_own_errors_pass_as_they_are():
 )
 def test_only_what_repeating_may_cure_is_tried_again(error: ReengageError, may: bool):
     assert _may_pass(None, None, Failed(error)) is may
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (Busy("throttled"), 10),
+        (Busy("throttled", 0.5), 10),
+        (Busy("throttled", 120), 120),
+        (Busy("throttled", 300), 300),
+        (Busy("throttled", 301), None),
+        (DatabaseError("gone"), 10),
+        (Superseded("done already"), None),
+    ],
+)
+def test_a_provider_that_asks_for_time_gets_it_up_to_a_bound(error: ReengageError, waits: float | None):
+    task = SimpleNamespace(retry_delay_seconds=99)
+
+    assert _retry(10, 300)(task, None, Failed(error)) is (waits is not None)
+
+    if waits:
+        assert task.retry_delay_seconds == waits
 
 
 def test_a_run_is_named_for_what_it_is_about_and_for_another_moment_when_it_has_one():

@@ -186,6 +186,40 @@ def test_a_changed_contact_makes_a_new_member_of_the_same_person(shop):
     assert calls(shop) == [("meta", "add", 1), ("meta", "remove", 1), ("meta", "add", 1)]
 
 
+@pytest.mark.parametrize(
+    ("platform", "is_told"), [("meta", True), ("google", False), ("tiktok", False)], ids=lambda given: str(given)
+)
+@pytest.mark.parametrize("change", ["first_name = 'Bo'", "last_name = 'Smith'", "country = 'FR'"])
+def test_a_changed_name_or_country_is_told_anew_where_people_are_known_by_them(shop, platform, is_told, change):
+    shop.lapses("1")
+    shop.consents("1", platform, ad_user_data=True, ad_personalization=True)
+    found = campaign(platforms=[platform])
+    shop.run(found)
+    (before,) = shop.rows("select identifiers from campaign.audience_members")
+    shop._run(f"update core.customers set {change}", [{}])
+
+    shop.run(found, NOON + HOUR)
+
+    told = [(platform, "add", 1), (platform, "remove", 1), (platform, "add", 1)]
+    assert calls(shop) == (told if is_told else told[:1])
+    (after,) = shop.rows("select identifiers from campaign.audience_members")
+    assert (before != after) == is_told
+    shop.run(found, NOON + 2 * HOUR)
+    assert calls(shop) == (told if is_told else told[:1])
+
+
+def test_a_name_in_other_letters_of_the_same_is_no_change(shop):
+    shop.lapses("1")
+    shop.consents("1", "meta")
+    shop._run("update core.customers set first_name = 'Ann'", [{}])
+    shop.run(campaign())
+    shop._run("update core.customers set first_name = 'ANN'", [{}])
+
+    shop.run(campaign(), NOON + HOUR)
+
+    assert calls(shop) == [("meta", "add", 1)]
+
+
 def test_every_removal_of_all_platforms_comes_before_the_first_addition(shop):
     found = campaign(platforms=["meta", "tiktok"])
     for customer in "12":

@@ -52,6 +52,8 @@ OTHERS = (
 )
 
 Row = dict[str, Any]
+Place = tuple[str, str, str]  # platform, audience, person
+KEPT_OUT = {"stop_event", "no_consent", "suppressed_address"}
 
 
 @dataclass
@@ -73,8 +75,8 @@ class Facts:
                 if "customer_id" in row:
                     self.by_person[table][self.alias.get(row["customer_id"], row["customer_id"])].append(row)
 
-    def belong(self) -> set[tuple[str, str, str]]:
-        """Platform, audience and person."""
+    def belong(self) -> set[Place]:
+        """Platform, audience and person, also where the person cannot be told."""
         people = {self.alias.get(one["customer_id"], one["customer_id"]) for one in self.tables["campaign.enrolments"]}
         return {
             (use.name, audiences.audience_name(self.found, use.name), person)
@@ -84,18 +86,42 @@ class Facts:
             if self._may_be_told(person, use.name, set(use.consent))
         }
 
+    def untold(self, out: Mapping[Place, str], wanted: set[Place]) -> dict[Place, str | None]:
+        """Why each of the wanted cannot be told; None: they can be. `out` is who is not wanted, and why."""
+        return {place: self._why_untold(*place, out) for place in wanted}
+
+    def _why_untold(self, platform: str, audience: str, person: str, out: Mapping[Place, str]) -> str | None:
+        known = self._known(person) or {}
+        has = {known.get("email_canonical"), known.get("phone_e164")} - {None}
+        if not has:
+            return known.get("email_reason") or known.get("phone_reason") or "no_address"
+        for other in self.tables["core.customers"]:
+            if other["customer_id"] == person or other["customer_id"] in self.alias:
+                continue
+            if has & {other["email_canonical"], other["phone_e164"]} and (
+                out.get((platform, audience, other["customer_id"])) in KEPT_OUT
+                or any(
+                    one["closed_at"] is None and one["arm"] == "holdout"
+                    for one in self._theirs("campaign.enrolments", other["customer_id"])
+                )
+            ):
+                return "shared_contact"
+        return None
+
+    def _known(self, person: str) -> Row | None:
+        return next((row for row in self._theirs("core.customers", person) if row["customer_id"] == person), None)
+
     def _theirs(self, table: str, person: str) -> list[Row]:
         return self.by_person[table][person]
 
     def _stays(self, person: str) -> bool:
-        episodes = [
-            one
-            for one in self._theirs("campaign.enrolments", person)
-            if one["closed_at"] is None and one["arm"] == "treated"
-        ]
-        if not episodes:
+        standing = sorted(
+            (one for one in self._theirs("campaign.enrolments", person) if one["closed_at"] is None),
+            key=lambda one: (one["enrolled_at"], one["enrolment_id"]),
+        )
+        if not standing or standing[0]["arm"] == "holdout":
             return False
-        last = max(episodes, key=lambda one: (one["enrolled_at"], one["enrolment_id"]))
+        last = [one for one in standing if one["arm"] == "treated"][-1]
         if last["enrolled_at"] + self.found.audience_max_days * DAY <= self.at:
             return False
         since = last["stops_from"] or last["anchor_at"]
@@ -110,12 +136,10 @@ class Facts:
         ]
 
     def _may_be_told(self, person: str, platform: str, accepted: set[str]) -> bool:
-        known = next((row for row in self._theirs("core.customers", person) if row["customer_id"] == person), None)
-        if known is None or not (known["email_canonical"] or known["phone_e164"]):
-            return False
+        known = self._known(person) or {}
         hashes = {
             hmac.new(self.key.encode(), address.encode(), hashlib.sha256).hexdigest()
-            for address in (known["email_canonical"], known["phone_e164"])
+            for address in (known.get("email_canonical"), known.get("phone_e164"))
             if address
         }
         if any(
@@ -182,8 +206,17 @@ class Looked:
     people: int
     was_full: bool
 
-    def wanted(self) -> set[tuple[str, str, str]]:
+    def wanted(self) -> set[Place]:
         return {tuple(row[:3]) for row in self.members if row[3]}
+
+    def untold(self) -> dict[Place, str | None]:
+        """Why who is wanted cannot be told."""
+        assert all((row[4] is None) == (row[5] is not None) for row in self.members if row[3])
+        return {tuple(row[:3]): row[4] for row in self.members if row[3]}
+
+    def out(self) -> dict[Place, str]:
+        """Who is not wanted, and why."""
+        return {tuple(row[:3]): row[4] for row in self.members if not row[3]}
 
 
 @dataclass
@@ -247,10 +280,13 @@ class World:
 
     def person(self, customer_id: str) -> None:
         country = self.dice.choice(COUNTRIES)
+        whose = self.dice.choice([customer_id, customer_id, customer_id, None, self.somebody()])
+        email = f"{whose}@example.com" if whose else None
         self.write(
-            "insert into core.customers (customer_id, email_canonical, phone_e164, country, legal_areas)"
-            " values (:id, :id || '@example.com', null, :country, :areas)",
+            "insert into core.customers (customer_id, email_canonical, email_reason, country, legal_areas)"
+            " values (:id, :email, :no_email, :country, :areas)",
             id=customer_id, country=country, areas=[country] if country and self.dice.random() < 0.7 else None,
+            email=email, no_email=None if email else self.dice.choice([None, "x"]),
         )  # fmt: skip
 
     def consent(self, customer_id: str, channel: str, **given: Any) -> None:
@@ -342,11 +378,13 @@ class World:
         )
 
     def contact_changes(self) -> None:
-        email = self.dice.choice([None, f"{self.next()}@example.com"])
-        phone = self.dice.choice([None, None, f"+4930{self.dice.randrange(10**7):08}"])
+        email = self.dice.choice([None, f"{self.next()}@example.com", f"{self.somebody()}@example.com"])
+        phone = self.dice.choice([None, None, f"+4930{self.dice.randrange(40):08}"])
         self.write(
-            "update core.customers set email_canonical = :email, phone_e164 = :phone where customer_id = :id",
-            email=email, phone=phone, id=self.somebody(),
+            "update core.customers set email_canonical = :email, phone_e164 = :phone, email_reason = :no_email,"
+            " phone_reason = :no_phone, first_name = :name where customer_id = :id",
+            email=email, phone=phone, id=self.somebody(), no_email=None if email else self.dice.choice([None, "x"]),
+            no_phone=None if phone else self.dice.choice([None, "y"]), name=self.dice.choice([None, "Ann", "Bo"]),
         )  # fmt: skip
 
     def moves(self) -> None:
@@ -450,7 +488,7 @@ class World:
         return [
             (self.grants, 6), (self.withdraws, 3), (self.grants_for_a_while, 4), (self.says_something_dated_ahead, 4),
             (self.consent_is_loaded_anew, 2), (self.consent_moves_or_goes, 2), (self.blocks, 2),
-            (self.is_unblocked, 2), (self.is_held, 2), (self.is_let_go, 2), (self.contact_changes, 3),
+            (self.is_unblocked, 2), (self.is_held, 2), (self.is_let_go, 2), (self.contact_changes, 5),
             (self.moves, 3), (self.other_law, 2), (self.buys, 4), (self.cancels, 2), (self.visits, 3),
             (self.meets, 2), (self.parts, 1),
         ]  # fmt: skip
@@ -519,6 +557,7 @@ def test_a_look_at_whom_something_changed_finds_what_a_look_at_everybody_finds(w
     found, small, full, moved = rules(), [], [], 0
     latest = Looked([], 0, was_full=True)
     was_removal = True
+    reasons: set[str] = set()
 
     for turn in range(26):
         world.something_happens()
@@ -537,8 +576,12 @@ def test_a_look_at_whom_something_changed_finds_what_a_look_at_everybody_finds(w
         looked = world.look(found, at, may_add=may_add, run=run)
 
         assert looked.members == expected.members, f"turn {turn}"
-        belong = world.facts(found, at).belong()
+        facts = world.facts(found, at)
+        belong = facts.belong()
         assert looked.wanted() == (belong if may_add else belong & latest.wanted()), f"turn {turn}"
+        untold = facts.untold(looked.out(), looked.wanted())
+        assert looked.untold() == untold, f"turn {turn}"
+        reasons.update(why for why in untold.values() if why)
         if looked.was_full:
             full.append(looked.people)
         else:
@@ -551,6 +594,7 @@ def test_a_look_at_whom_something_changed_finds_what_a_look_at_everybody_finds(w
     assert len(small) >= 10, "everybody was looked at too often: this proves little"
     assert sum(some for some, _ in small) < 0.6 * sum(most for _, most in small), "nearly everybody was looked at"
     assert moved > 60
+    assert reasons >= {"no_address", "shared_contact", "x"}
 
 
 # ------------------------------------------------------------------------------------------------- one thing at a time
@@ -602,7 +646,7 @@ def test_each_thing_that_moves_somebody_in_or_out_is_noted(world: World) -> None
         ("delete from core.consent_blocks", {}, "ann"),
         (f"{hold} from campaign.replies", {}, ""),
         ("delete from campaign.reply_holds", {}, "ann"),
-        ("update core.customers set email_canonical = null where customer_id = 'ann'", {}, ""),
+        ("update core.customers set email_canonical = null where customer_id = 'ann'", {}, "ann"),
         ("update core.customers set phone_e164 = '+4930123456' where customer_id = 'ann'", {}, "ann"),
         ("update core.customers set email_canonical = 'ann@example.com' where customer_id = 'ann'", {}, "ann"),
         (suppress, {"hash": suppressed}, ""),

@@ -280,3 +280,30 @@ def test_a_paused_campaign_takes_nobody_in_whom_it_wanted_before(shop: Shop):
     run(shop, platform, NOON + MINUTE)
 
     assert platform.audiences[AUDIENCE] == set()
+
+
+@pytest.mark.parametrize("first", ["1", "0"], ids=["under the id that goes", "under the id that stays"])
+def test_who_turns_out_to_be_somebody_held_out_earlier(shop: Shop, first: str):
+    platform = Elsewhere()
+    shop.customer("0", email_canonical="0@example.com")
+    held, member = ("1", "0") if first == "1" else ("0", "1")
+    shop._run(f"update campaign.enrolments set customer_id = '{member}' where customer_id = '1'", [{}])
+    shop.consents("0", "meta")
+    run(shop, platform, NOON + MINUTE)
+    assert hashed(member) <= platform.audiences[AUDIENCE]
+    shop._run(
+        "insert into campaign.enrolments (campaign, customer_id, episode, anchor_at, enrolled_at, run_id,"
+        " experiment_version, arm, variant, assigned_u, variant_u, first_in_experiment, segment_sha256, config_sha256)"
+        f" select campaign, '{held}', 'earlier', anchor_at, enrolled_at - interval '1 day', run_id,"
+        " experiment_version, 'holdout', variant, assigned_u, variant_u, true, segment_sha256, config_sha256"
+        f" from campaign.enrolments where customer_id = '{member}'", [{}],
+    )  # fmt: skip
+    dispatch(shop, platform, NOON + 2 * MINUTE)
+    assert hashed(member) <= platform.audiences[AUDIENCE], "they are two people yet"
+    shop.merges("1", "0")
+
+    dispatch(shop, platform, NOON + 3 * MINUTE)
+
+    assert not platform.audiences[AUDIENCE] & hashed("0", "1")
+    run(shop, platform, NOON + 4 * MINUTE)
+    assert not platform.audiences[AUDIENCE] & hashed("0", "1")

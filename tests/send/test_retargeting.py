@@ -582,6 +582,96 @@ def test_a_second_click_begins_an_episode_of_its_own_with_three_steps_of_its_own
     assert world.sent("v2") == [("1", click + 12 * HOUR), ("2", click + 14 * HOUR)]  # A5
 
 
+# When ann clicks again, in hours after the first silence began, and what the step of that silence, due after 13, then
+# waits for. Choosing ran after 11 hours 40 minutes and does not run again; a person is silent for half an hour first.
+CLICKS = [
+    (11.9, "ad1", ("planned", "newer_lead")),
+    (11.5, "ad1", ("planned", "newer_lead")),  # not silent yet when choosing looked
+    (11.9, "ad2", ("planned", "newer_lead")),
+    (11.9, "ad3", ("accepted", None)),  # has no bot: not one of the campaign's
+    (12.5, "ad1", ("planned", "reply_quiet")),
+]
+
+
+@pytest.mark.parametrize(("hours", "ad", "end"), CLICKS)
+def test_a_step_waits_for_the_next_choosing_when_its_person_has_begun_another_lead(
+    leads: Callable[..., Leads], hours: float, ad: str, end: tuple[str, str | None]
+) -> None:
+    world = leads(("13h",), fields={"cadence": "daily"})
+    world.ad(ad="ad2")
+    world.ad(ad="ad3", bot=None)
+    world.lead("ann", "v1")
+    chosen = SIX + 11 * HOUR + 40 * MINUTE
+    if SIX + hours * HOUR < chosen:
+        world.lead("ann", "v2", SIX + hours * HOUR, ad=ad)
+        world.run(chosen)
+    else:
+        world.run(chosen)
+        world.lead("ann", "v2", SIX + hours * HOUR, ad=ad)
+
+    world.stage.dispatch(SIX + 13 * HOUR)
+
+    assert world.ends() == {"1": end}
+    assert world.stage.decisions_follow_the_ledger()
+
+
+def test_the_next_choosing_ends_what_waited_for_it_and_the_newer_lead_has_steps_of_its_own(
+    leads: Callable[..., Leads],
+) -> None:
+    world = leads(("13h",), fields={"cadence": "daily"})
+    world.lead("ann", "v1")
+    world.run(SIX + HOUR)
+    click = SIX + 11 * HOUR
+    world.lead("ann", "v2", click)
+    world.stage.dispatch(SIX + 13 * HOUR)
+
+    world.run(SIX + DAY)
+    world.stage.dispatch(SIX + 3 * DAY)
+
+    assert (world.closed(), world.ends()) == (
+        {"v1": "left_segment", "v2": None}, {"1": ("cancelled", "left_segment")}
+    )  # fmt: skip
+    assert (world.sent(), world.sent("v2")) == ([], [("1", click + 13 * HOUR)])  # A5
+
+
+def test_a_click_that_is_told_late_holds_a_step_although_choosing_has_run_since(leads: Callable[..., Leads]) -> None:
+    world = leads(("13h",), fields={"cadence": "daily"})
+    world.lead("ann", "v1")
+    world.run(SIX + 11 * HOUR)
+    world.lead("ann", "v2", SIX + 9 * HOUR)
+
+    world.stage.dispatch(SIX + 13 * HOUR)
+
+    assert world.ends() == {"1": ("planned", "newer_lead")}
+
+
+def test_a_step_of_the_conversation_last_written_in_waits_for_no_other(leads: Callable[..., Leads]) -> None:
+    world = leads(("3h",), fields={"cadence": "daily"})
+    world.lead("ann", "v1")
+    world.run(SIX + HOUR)
+    world.lead("ann", "v2", SIX + HOUR)
+    world.says("v1", SIX + 2 * HOUR)
+
+    world.stage.dispatch(SIX + 5 * HOUR)
+
+    assert world.sent() == [("1", SIX + 5 * HOUR)]
+
+
+def test_a_segment_that_keeps_the_older_lead_is_believed(leads: Callable[..., Leads]) -> None:
+    world = leads(("13h",))
+    world.lead("ann", "v1")
+    world.run(SIX + HOUR)
+    world.lead("ann", "v2", SIX + 9 * HOUR)
+    world.run(SIX + 12 * HOUR)
+    world.stage.run_sql("update campaign.enrolments set closed_at = null, close_reason = null where episode = 'v1'")
+    back = "update campaign.sends set state = 'planned', reason = null, settled_at = null where episode = 'v1'"
+    world.stage.run_sql(back)
+
+    world.stage.dispatch(SIX + 13 * HOUR)
+
+    assert world.sent() == [("1", SIX + 13 * HOUR)]
+
+
 # ------------------------------------------------------------------------------------------------------ people merged
 
 

@@ -83,6 +83,15 @@ def test_resuming_one_campaign_while_everything_is_paused_says_so(call: Callable
     assert "everything is paused" in call("resume", "back").output
 
 
+def test_lifting_the_pause_of_everything_names_what_is_paused_by_itself(call: Callable[..., Result]) -> None:
+    call("pause")
+    call("pause", "back")
+
+    assert "paused by name: back;" in call("resume").output
+    call("resume", "back")
+    assert call("resume").output.strip() == "everything is active"
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_a_campaign_that_is_not_there_is_neither_paused_nor_resumed(call: Callable[..., Result], verb: str) -> None:
     result = call(verb, "bakc")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner, Result
 
@@ -91,6 +93,27 @@ def test_a_person_reads_reasons_in_words_and_nothing_is_stored(leads: Callable[.
     assert "ad_paused" not in said
     assert "same person" not in said
     assert world.stage.rows("select from campaign.enrolments") == []
+
+
+def test_however_long_the_time_each_table_is_made_once_since_a_server_has_no_room_for_the_locks_of_more(
+    leads: Callable[..., Leads],
+) -> None:
+    world = leads()
+    world.lead("ann", "v1")
+    made = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        made.extend(re.findall(r"^\s*create temporary table (?!if )(\w+) ", statement))
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", note)
+    try:
+        answer = ask(world, "ann", until=SIX + 15 * HOUR)
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", note)
+
+    assert [what for _, what, *_ in lines(answer)].count("accepted") == 2
+    assert "verdicts" in made
+    assert sorted(made) == sorted(set(made))
 
 
 def test_under_an_earlier_id_the_timeline_is_the_persons_of_today(leads: Callable[..., Leads]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import phonenumbers
+import pyarrow.parquet as pq
 
 from config.campaign import load_campaign
 from config.settings import CHECKOUT
@@ -47,6 +48,29 @@ def test_the_same_seed_gives_the_same_files_byte_for_byte_and_another_seed_other
 
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
     assert digests(tmp_path / "a") != digests(tmp_path / "c")
+
+
+def test_as_many_lines_are_told_as_the_files_hold(tmp_path: Path):
+    shop = SampleShop(tmp_path, customers=50)
+    until = OPENS_AT + DAY
+
+    assert sum(shop.write_history().values()) == lines_below(tmp_path)
+    before = lines_below(tmp_path)
+    assert shop.write_talks(OPENS_AT, until, []) == lines_below(tmp_path) - before > 0
+
+
+def lines_below(folder: Path) -> int:
+    """Every line of every file that a source reads, headers apart."""
+    return sum(lines_in(path) for path in folder.rglob("*") if path.is_file())
+
+
+def lines_in(path: Path) -> int:
+    if path.suffix == ".parquet":
+        return pq.read_metadata(path).num_rows
+    if ".csv" in path.suffixes:
+        return len(orders(path))
+    content = path.read_bytes()
+    return len((gzip.decompress(content) if path.suffix == ".gz" else content).splitlines())
 
 
 def test_every_file_of_the_shop_is_named_in_its_source_mapping_and_the_other_way_round(tmp_path: Path):

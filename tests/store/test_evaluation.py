@@ -25,7 +25,7 @@ TABLES = (
     "data_as_of", "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
     "reached_people", "converted_people", "incremental_cells", "incremental", "incremental_cells_by_place",
     "incremental_by_place", "past_arms", "people", "sends", "leads", "retargeted_leads", "retargets_by_hour",
-    "send_costs", "qualified_leads",
+    "send_costs", "qualified_leads", "buying_months", "buying_gaps", "bought_again", "places",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -64,8 +65,9 @@ def test_every_file_of_the_checkout_keeps_its_contract():
 def test_a_value_arrives_as_its_declared_type(connection, tmp_path, kind, value):
     asked = query(tmp_path, f"/*\nX.\nparams:\n  v: {kind} - v\n*/\nselect cast(:v as {kind}) as v, :v is null as gone")
 
-    assert connection.execute(asked(v=value)).one() == (value, False)
-    assert connection.execute(asked(v=None)).one() == (None, True)
+    for statement in (asked, partial(asked.prepared, connection)):
+        assert connection.execute(statement(v=value)).one() == (value, False)
+        assert connection.execute(statement(v=None)).one() == (None, True)
 
 
 def test_colons_and_percent_signs_outside_parameters_survive(connection, tmp_path):
@@ -139,3 +141,55 @@ def test_a_file_at_fault_stops_who_asks_for_it_and_nobody_else(tmp_path):
         queries["ledger/other"]
     with pytest.raises(SqlContractError):
         queries.verify()
+
+
+def plans(connection: sa.Connection) -> list[str]:
+    return list(connection.execute(sa.text("select name from pg_prepared_statements order by name")).scalars())
+
+
+def test_a_prepared_statement_answers_the_same_and_is_planned_once_a_session(database, tmp_path):
+    asked = query(
+        tmp_path,
+        "/*\nX.\nparams:\n  words: text - w\n  numbers: int[] - n\n  at: timestamptz - a\n*/\n"
+        "select :words || ':50% $1' as told, cardinality(:numbers) as size, :at + interval '1 h' as later",
+    )
+    given = {"words": "it's :words", "numbers": [1, 2, 3], "at": datetime(2026, 10, 25, 1, tzinfo=UTC)}
+    with database.engine.connect() as one, database.engine.connect() as other:
+        expected = one.execute(asked(**given)).one()
+        assert one.execute(asked.prepared(one, **given)).one() == expected
+        one.rollback()  # takes back what was done, and no plan
+        assert one.execute(asked.prepared(one, **given | {"words": "x"})).one().told == "x:50% $1"
+        assert len(plans(one)) == 1
+        assert plans(other) == []
+
+
+def test_another_text_of_the_same_name_is_another_plan(connection, tmp_path):
+    for number in (1, 2):
+        asked = query(tmp_path, f"/* X. */\nselect {number} as number")
+        assert connection.execute(asked.prepared(connection)).scalar_one() == number
+
+
+def test_a_session_that_was_ended_takes_its_plans_with_it(database, tmp_path):
+    asked = query(tmp_path, "/*\nX.\nparams:\n  number: int - n\n*/\nselect :number as number")
+    with database.engine.connect() as connection:
+        connection.execute(asked.prepared(connection, number=1))
+        mine = connection.execute(sa.text("select pg_backend_pid()")).scalar_one()
+        connection.rollback()
+        with database.engine.connect() as other:
+            other.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": mine})
+        with pytest.raises(sa.exc.OperationalError):
+            connection.execute(asked.prepared(connection, number=2))
+    with database.engine.connect() as connection:
+        assert connection.execute(asked.prepared(connection, number=3)).scalar_one() == 3
+
+
+def test_a_plan_outlives_a_change_of_the_table_it_reads(database, tmp_path):
+    with database.transaction() as connection:
+        connection.execute(sa.text("create table core.changing (number int); insert into core.changing values (1)"))
+    asked = query(tmp_path, "/* X. */\nselect number from core.changing")
+    with database.engine.connect() as connection:
+        assert connection.execute(asked.prepared(connection)).scalar_one() == 1
+        connection.commit()
+        with database.transaction() as other:
+            other.execute(sa.text("alter table core.changing add column more int"))
+        assert connection.execute(asked.prepared(connection)).scalar_one() == 1

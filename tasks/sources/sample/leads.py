@@ -192,7 +192,7 @@ class Leads:
 def write(
     folder: Path, leads: Leads, label: str, since: datetime, until: datetime, retargeted_at: Mapping[int, Sequence[int]]
 ) -> int:
-    """Write who opened a chat after `since` and up to `until`, and all that was said then; returns the messages.
+    """Write who opened a chat after `since` and up to `until`, and all that was said then; returns how many lines.
 
     `retargeted_at` says when messages reached a lead (seconds). A file that would be empty is not written.
     """
@@ -210,7 +210,7 @@ def write(
         write_json(folder / "conversations" / f"leads_{label}.jsonl", chats)
     if messages:
         write_json(folder / "messages" / f"leads_{label}.jsonl", messages)
-    return len(messages)
+    return 2 * len(new) + len(messages)
 
 
 def _drawn(random: np.random.Generator, weights: Sequence[float], size: int) -> np.ndarray:

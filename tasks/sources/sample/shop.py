@@ -63,7 +63,7 @@ class SampleShop:
         self.leads = Leads(self.people, a_day=a_day, effect=retargeting)
 
     def write_history(self) -> dict[str, int]:
-        """Write two years of files up to OPENS_AT; returns how many rows each kind has."""
+        """Write two years of files up to OPENS_AT; returns how many lines each kind has."""
         self.folder.mkdir(parents=True, exist_ok=True)
         place = (self.folder, self.people)
         return {
@@ -74,7 +74,7 @@ class SampleShop:
             "checkouts": traces.write_checkouts(*place),
             "events": traces.write_events(*place),
             "conversations": traces.write_conversations(*place),
-            "lead messages": leads.write(self.folder, self.leads, "history", EARLIEST, OPENS_AT, {}),
+            "leads": leads.write(self.folder, self.leads, "history", EARLIEST, OPENS_AT, {}),
             "ads": traces.write_ads(self.folder),
             "visits": traces.write_visits(*place),
         }
@@ -92,7 +92,7 @@ class SampleShop:
         }
 
     def write_talks(self, since: datetime, until: datetime, delivered: Iterable[Delivered]) -> int:
-        """Write what leads said after `since` and up to `until`, as new files; returns how many messages."""
+        """Write what leads said after `since` and up to `until`, as new files; returns how many lines."""
         retargeted_at: dict[int, list[int]] = {}
         for message in delivered:
             lead = self.leads.by_phone.get(message.address) if message.channel == "whatsapp" else None

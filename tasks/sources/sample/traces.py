@@ -84,7 +84,7 @@ def _event_rows(prefix: str, at: np.ndarray, who: Sequence[str], kinds: Sequence
 
 
 def write_conversations(folder: Path, people: People) -> int:
-    """WhatsApp chats that began with an ad, and their messages; returns how many chats."""
+    """WhatsApp chats that began with an ad, and their messages; returns how many lines."""
     random, count = people.random("chats"), max(people.size // 25, 2)
     who = random.choice(people.size, min(count, people.size), replace=False)
     u = random.random((who.size, 4))
@@ -108,7 +108,7 @@ def write_conversations(folder: Path, people: People) -> int:
                 "updated_at": iso(reached),
             }
         )
-        said = (("inbound", "customer", 0), ("outbound", "bot", 1), ("inbound", "customer", 6))
+        turns = (("inbound", "customer", 0), ("outbound", "bot", 1), ("inbound", "customer", 6))
         messages += [
             {
                 "id": f"{chat}-{number}",
@@ -119,10 +119,10 @@ def write_conversations(folder: Path, people: People) -> int:
                 "text": "Hello, is this still available?" if sender == "customer" else "Yes! Which one do you like?",
                 "kind": "text",
             }
-            for number, (direction, sender, minutes) in enumerate(said, 1)
+            for number, (direction, sender, minutes) in enumerate(turns, 1)
         ]
-    write_json(folder / "messages" / "messages.jsonl", messages)
-    return write_json(folder / "conversations" / "conversations.jsonl", chats)
+    said = write_json(folder / "messages" / "messages.jsonl", messages)
+    return said + write_json(folder / "conversations" / "conversations.jsonl", chats)
 
 
 def write_ads(folder: Path) -> int:
