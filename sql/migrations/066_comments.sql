@@ -168,13 +168,13 @@ comment on column evaluation.leads.qualified_after is
 
 comment on table evaluation.retargeted_leads is
     'Leads that each retarget was sent to, by the milestone they were at when the next one left, or when it was '
-    'measured: one row per campaign, retarget and milestone.';
+    'measured: one row per campaign, retarget, milestone, language and country.';
 comment on column evaluation.retargeted_leads.milestone is
     'lead, deep_conversation, qualified (after this retarget) or qualified_before (before it left, known only later)';
 
 comment on table evaluation.retargets_by_hour is
     'Retargets, first answers and qualifications in the hour in which each happened: one row per campaign, retarget, '
-    'day and hour. An answer stands in its own hour, not in that of the retarget it is credited to.';
+    'language, country, day and hour. An answer stands in its own hour, not in that of the retarget it is credited to.';
 comment on column evaluation.retargets_by_hour.happened_on is 'Day in the business time zone';
 comment on column evaluation.retargets_by_hour.hour is 'Hour of the day in the business time zone, 0 to 23';
 comment on column evaluation.retargets_by_hour.retargeted is 'Leads that the retarget was sent to in this hour';
@@ -187,6 +187,40 @@ comment on table evaluation.qualified_leads is
     'Leads that qualified after a message, each credited to the last message before that: one row per campaign, step '
     'and day of the message.';
 comment on column evaluation.qualified_leads.leads is 'Leads that qualified after a message of this day';
+
+-- How customers buy.
+
+comment on table evaluation.buying_months is
+    'How customers buy, month by month up to the moment that was measured: one row per month of the business time '
+    'zone, from the first purchase on. Late people are a state at the end of a month: months are not added.';
+comment on column evaluation.buying_months.month is 'First day of the month, in the business time zone';
+comment on column evaluation.buying_months.until is
+    'Last day that is in it: the last of the month, or the day that was measured where the month is not over';
+comment on column evaluation.buying_months.buyers is 'People with a purchase in the month, each counted once';
+comment on column evaluation.buying_months.first_buyers is 'Of the buyers, people who had never bought before';
+comment on column evaluation.buying_months.with_rhythm is
+    'People with two purchase days or more at the end of the month, who so have a rhythm of their own';
+comment on column evaluation.buying_months.late is
+    'Of the people with a rhythm, those who were late by it at the end of the month';
+comment on column evaluation.buying_months.became_late is 'People who became late by their own rhythm in the month';
+
+comment on table evaluation.buying_gaps is
+    'Time between purchases: purchase days of a month by the days since the purchase day before of the same person. '
+    'One row per month and number of days.';
+comment on column evaluation.buying_gaps.month is
+    'First day of the month, in the business time zone, in which the later of the two purchase days fell';
+comment on column evaluation.buying_gaps.days is 'Days since the purchase day before of the same person';
+comment on column evaluation.buying_gaps.purchase_days is
+    'Purchase days: a day on which one person bought, however often';
+
+comment on table evaluation.bought_again is
+    'Buyers of a month who bought again after it, by the days since their last purchase day in it: the sum over days '
+    '<= D is who came back within D days. One row per month and number of days.';
+comment on column evaluation.bought_again.month is
+    'First day of the month, in the business time zone, in which they had bought before';
+comment on column evaluation.bought_again.days is
+    'Days from their last purchase day in the month to the next one, in a later month';
+comment on column evaluation.bought_again.people is 'People, each counted once per month';
 
 -- Ad audiences.
 
@@ -250,6 +284,17 @@ comment on column evaluation.holds.reason is 'The delivery and what is wrong wit
 comment on column evaluation.holds.since is 'Since when the campaign is held for this reason';
 comment on column evaluation.holds.loads is 'Deliveries that hold it for this reason';
 
+-- What figures can be narrowed to.
+
+comment on table evaluation.places is
+    'Languages, countries and currencies that the figures of a campaign can be narrowed to: one row per campaign, '
+    'kind and value.';
+comment on column evaluation.places.kind is 'language, country or currency';
+comment on column evaluation.places.value is
+    'The language, the country, or the currency (ISO 4217); empty: a language or country that is not known';
+comment on column evaluation.places.size is
+    'How much there is of it, to order them by: people and leads, of a currency purchases. Not a figure to show';
+
 -- Deliveries of data.
 
 comment on view evaluation.loads is
@@ -304,10 +349,53 @@ begin
             (
                 '{attributed,attributed_by_place,attributed_cells,attributed_cells_by_place,audiences,'
                 'converted_people,experiments,holds,incremental,incremental_by_place,incremental_cells,'
-                'incremental_cells_by_place,leads,not_in_audience,open_sends,past_arms,people,qualified_leads,'
+                'incremental_cells_by_place,leads,not_in_audience,open_sends,past_arms,people,places,qualified_leads,'
                 'reached_people,refused_members,reports,retargeted_leads,retargets_by_hour,send_costs,sends,waiting}',
                 'campaign',
                 'The campaign''s name'
+            ),
+            (
+                '{attributed,attributed_by_place,attributed_cells,attributed_cells_by_place,qualified_leads,reports,'
+                'send_costs,sends}',
+                'step',
+                'Which message of the sequence: 1, 2 ...; 1.email where every usable channel gets one'
+            ),
+            (
+                '{attributed,attributed_by_place,attributed_cells,attributed_cells_by_place,open_sends,reports,sends,'
+                'waiting}',
+                'channel',
+                'How the person is reached: email, push, webpush, inbox, sms or whatsapp'
+            ),
+            (
+                '{attributed,attributed_by_place,attributed_cells,attributed_cells_by_place,incremental,'
+                'incremental_by_place,incremental_cells,incremental_cells_by_place,sends}',
+                'variant',
+                'The variant drawn for the person when they were enrolled; control where no other was'
+            ),
+            -- noted when somebody is enrolled, before anything is drawn, so that both arms may be narrowed by it
+            (
+                '{attributed_by_place,attributed_cells_by_place,incremental_by_place,incremental_cells_by_place,'
+                'people}',
+                'language',
+                'The person''s language when they were enrolled, or today''s where that was not noted; empty: not known'
+            ),
+            (
+                '{attributed_by_place,attributed_cells_by_place,incremental_by_place,incremental_cells_by_place,'
+                'people}',
+                'country',
+                'The person''s country when they were enrolled, or today''s where that was not noted; empty: not known'
+            ),
+            (
+                '{leads,retargeted_leads,retargets_by_hour}',
+                'language',
+                'The person''s language when the lead was first enrolled, or today''s where it was not or that was '
+                'not noted; empty: not known'
+            ),
+            (
+                '{leads,retargeted_leads,retargets_by_hour}',
+                'country',
+                'The person''s country when the lead was first enrolled, or today''s where it was not or that was not '
+                'noted; empty: not known'
             ),
             (
                 '{attributed,attributed_by_place,attributed_cells,attributed_cells_by_place,qualified_leads,reports,'
