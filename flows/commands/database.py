@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,10 +13,17 @@ app = typer.Typer(help="The database: where it is, start, stop, migrate, roles, 
 
 
 @app.command()
-def url(context: typer.Context) -> None:
+def url(
+    context: typer.Context,
+    role: Annotated[
+        Literal["analyst", "dashboard"] | None, typer.Option(help="With the login of this role, which only reads.")
+    ] = None,
+) -> None:
     """Print the database's address (with its password: keep it to yourself)."""
-    address = workspace(context).database.url.set(drivername="postgresql")  # what psql and every other tool understands
-    typer.echo(address.render_as_string(hide_password=False))
+    database = workspace(context).database
+    address = database.role_url(role) if role else database.url
+    # what psql and every other tool understands
+    typer.echo(address.set(drivername="postgresql").render_as_string(hide_password=False))
 
 
 @app.command()

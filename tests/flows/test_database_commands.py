@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from config.settings import CHECKOUT
 from tasks.store import embedded
@@ -54,6 +55,18 @@ def test_a_database_is_started_migrated_asked_and_stopped_from_the_command_line(
     assert db("stop").strip() == "stopped"
     assert "is stopped" in db("status")
     assert db("stop").strip() == "no embedded server was running"
+
+
+def test_the_address_that_other_tools_are_given_reads_the_evaluation_and_nothing_else(db: Typed) -> None:
+    db("migrate")
+    address = sa.make_url(db("url", "--role", "dashboard").strip())
+
+    assert address.drivername == "postgresql"
+    reader = sa.create_engine(address.set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool)
+    with reader.connect() as connection:
+        assert connection.exec_driver_sql("select count(*) from evaluation.people").scalar() == 0
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            connection.exec_driver_sql("select count(*) from core.customers")
 
 
 def test_psql_logs_in_without_its_password_among_the_arguments(db: Typed) -> None:
