@@ -130,14 +130,15 @@ def _campaigns(
     earned = {(row.campaign, row.currency): row.revenue for row in revenue.itertuples()}
     table(
         [
-            "Campaign", "State", "Enrolled", "Reached", "Messages", "Conversions",
-            *(f"Revenue, {currency}" for currency in currencies), "Against those held out", "Needs attention",
+            "Campaign", "State", "Needs attention", "Enrolled", "Reached", "Messages", "Conversions",
+            "Against those held out", *(f"Revenue, {currency}" for currency in currencies),
         ],
         [
             [
-                links[name], state, *(words.count(people.get(name, nothing)[figure]) for figure in figures),
+                links[name], state, _short(matters, name),
+                *(words.count(people.get(name, nothing)[figure]) for figure in figures),
+                told.get(name, "Nobody enrolled"),
                 *(words.amount(earned.get((name, currency), 0)) for currency in currencies),
-                told.get(name, "Nobody enrolled"), _short(matters, name),
             ]
             for name, state in states.items()
         ],

@@ -55,7 +55,9 @@ alter table campaign.audience_members
                     or (is_unsure and request_id is null)
             else desired and contact_sha256 is not null and refused is null
         end
-    ) stored;
+    ) stored,
+    -- for views, which show no hash of a contact
+    add column has_contact boolean not null generated always as (contact_sha256 is not null) stored;
 create index audience_pending on campaign.audience_members (campaign, platform, audience, customer_id)
 where is_pending;
 
@@ -153,12 +155,12 @@ from (
         count(*) filter (where told.desired) as wanted,
         count(*) filter (where told.applied) as applied,
         count(*) filter (
-            where told.desired and not told.applied and told.refused is null and told.contact_sha256 is not null
+            where told.desired and not told.applied and told.refused is null and told.has_contact
         ) as to_add,
         count(*) filter (where told.is_leaving) as to_remove,
         count(*) filter (where requests.state = 'waiting') as in_flight,
         count(*) filter (
-            where told.desired and not told.applied and (told.refused is not null or told.contact_sha256 is null)
+            where told.desired and not told.applied and (told.refused is not null or not told.has_contact)
         ) as refused,
         min(told.desired_at) filter (where told.is_leaving or still.is_told) as oldest_removal_at,
         count(*) filter (where still.is_told) as leaving
@@ -166,7 +168,7 @@ from (
     left join campaign.audience_requests as requests on requests.request_id = told.request_id
     cross join lateral (
         select
-            not told.applied and (not told.desired or told.contact_sha256 is null)
+            not told.applied and (not told.desired or not told.has_contact)
             and requests.state = 'waiting' and requests.verb = 'remove' as is_told
     ) as still
     group by told.platform, told.audience, told.campaign
@@ -200,7 +202,7 @@ from (
         audience,
         campaign,
         applied,
-        case when desired and not applied and contact_sha256 is null then reason else refused end as why
+        case when desired and not applied and not has_contact then reason else refused end as why
     from campaign.audience_members
     where desired or applied
 ) as told

@@ -15,6 +15,7 @@ from tests.dashboards.browsing import Reader, found_browser, served
 PICTURES = CHECKOUT / "docs" / "pictures"
 SHOP = CHECKOUT / "config" / "examples" / "shop"
 WIDTH, TALLEST = 1280, 6000
+FIRST = "lapsing"  # the page whose first screen README shows
 
 
 def main() -> None:
@@ -30,6 +31,8 @@ def main() -> None:
         for file in pages():
             page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
             Reader(page).open(f"{address}/{file.stem}")
+            if file.stem == FIRST:
+                page.screenshot(path=PICTURES.parent / "dashboard.png")
             tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
             page.set_viewport_size({"width": WIDTH, "height": min(tall, TALLEST)})
             page.wait_for_timeout(1_500)  # charts are drawn anew
