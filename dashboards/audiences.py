@@ -20,7 +20,7 @@ def audiences(rows: pd.DataFrame, refused: pd.DataFrame, campaign: str, now: dat
     """The section from the rows of queries/audiences.sql and queries/refused_members.sql; nothing without audiences."""
     if rows.empty:
         return
-    st.subheader(words.title(campaign))
+    st.header(words.title(campaign))
     for row in rows.itertuples():
         _alarm(row, campaign, now, zone)
     table(

@@ -21,7 +21,7 @@ _NEW, _KNOWN = "New", "Had bought before"
 
 def buying(read: Read) -> None:
     """The section: four charts side by side, and the same as a table."""
-    st.subheader("How customers buy")
+    st.header("How customers buy")
     within = _within()
     months = read("buying", within=within)
     if months.empty:

@@ -28,6 +28,7 @@ EVERY_CAMPAIGN: Final = "All campaigns"
 # Figures must not be cut short; and on paper: no controls, no empty margins, no table cut in two, black on white.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 3rem}
+[data-testid="stMain"] h2 {font-size: 1.75rem}
 [data-testid="stMetricLabel"] p {white-space: normal}
 [data-testid="stMetricValue"] > div {font-size: 1.55rem; white-space: nowrap; overflow: visible}
 [data-testid="stTable"] th, [data-testid="stTable"] td {padding: 0.35rem 0.6rem !important}
@@ -61,7 +62,7 @@ STYLE = """<style>
   }
   .stApp * {color: black !important}
   [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: 100% !important}
-  [data-testid="stMetric"], [data-testid="stTable"], [data-testid="stVegaLiteChart"], h3 {break-inside: avoid}
+  [data-testid="stMetric"], [data-testid="stTable"], [data-testid="stVegaLiteChart"], h2 {break-inside: avoid}
 }
 </style>"""
 # Charts are pictures, whose words no style sheet reaches: pale ones are turned dark for paper, hues stay.

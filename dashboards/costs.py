@@ -27,7 +27,7 @@ _HELP: Final = {
 
 def costs(rows: pd.DataFrame, per_lead: pd.DataFrame) -> None:
     """The section from the rows of queries/costs.sql and queries/costs_per_lead.sql; one currency is never another."""
-    st.subheader("What it cost on WhatsApp")
+    st.header("What it cost on WhatsApp")
     if rows.empty:
         st.info("No data: no WhatsApp message of this campaign was accepted yet.")
         return

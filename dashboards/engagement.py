@@ -11,7 +11,7 @@ from dashboards.components import table
 
 def engagement(rows: pd.DataFrame) -> None:
     """The section from the rows of queries/reports.sql: a column for each channel, with shares of what was accepted."""
-    st.subheader("What came back, by channel")
+    st.header("What came back, by channel")
     if rows.empty:
         st.info("No data: no message has been accepted by a provider yet.")
         return

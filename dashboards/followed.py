@@ -21,7 +21,7 @@ _CREDIT_HELP = (
 
 def followed(read: Read, name: str, campaign: Campaign | None, hours: int, people: pd.DataFrame) -> None:
     """The section of a whole campaign: people count once in each figure (B12)."""
-    st.subheader(f"What followed within {words.hours(hours)} of a message")
+    st.header(f"What followed within {words.hours(hours)} of a message")
     by_grain = read("attributed_people", campaign=name, hours=hours)
     whole = by_grain[by_grain["grain"] == "campaign"]
     if whole.empty:
@@ -69,7 +69,7 @@ def followed(read: Read, name: str, campaign: Campaign | None, hours: int, peopl
 
 def followed_part(read: Read, name: str, campaign: Campaign | None, hours: int, part: Narrowed) -> None:
     """The same of a part of the messages: message by message, since people are counted over the whole campaign only."""
-    st.subheader(f"What followed within {words.hours(hours)} of a message")
+    st.header(f"What followed within {words.hours(hours)} of a message")
     st.caption(f"{part.said}. Each message counts here, so a person may count more than once.")
     days = read("attributed_days", campaign=name, hours=hours, **part.asked())
     if days.empty:

@@ -107,7 +107,7 @@ def lift(
     `narrowed_by` names what the page is narrowed by that came after the groups were drawn (`AFTER_ASSIGNMENT`); the
     section then says only why there is no comparison. A `place` was known before: the groups are compared within it.
     """
-    st.subheader("Did it make a difference?")
+    st.header("Did it make a difference?")
     if narrowed_by:
         st.info(_why_hidden(narrowed_by))
         return

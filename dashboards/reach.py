@@ -14,7 +14,7 @@ COLOURS = {"reached": TEAL, "to_come": LEAF, "in_doubt": RED, "not_reached": AMB
 
 def reach(people: pd.DataFrame) -> None:
     """The section from the rows of queries/people.sql: everybody once, and why nothing could be sent to some."""
-    st.subheader("Who was reached")
+    st.header("Who was reached")
     by_standing = people.groupby("standing")["people"].sum()
     enrolled = int(by_standing.sum())
     shown = [standing for standing in words.STANDINGS if standing != "in_doubt" or standing in by_standing]

@@ -40,7 +40,7 @@ def _now(measured: pd.Series | None, loads: pd.DataFrame) -> datetime:
 
 
 def _gate(loads: pd.DataFrame, zone: str) -> None:
-    st.subheader("Data gate")
+    st.header("Data gate")
     held = loads[loads["state"] == "held"]
     if held.empty:
         st.markdown("The newest delivery of every source was taken in." if (loads["state"] == "merged").all() else "")
@@ -82,7 +82,7 @@ def _broken(checks: pd.DataFrame) -> None:
 
 
 def _quarantined(rows: pd.DataFrame, zone: str) -> None:
-    st.subheader("Lines set aside")
+    st.header("Lines set aside")
     if rows.empty:
         st.markdown("No line waits to be mended.")
         return
@@ -106,7 +106,7 @@ def _quarantined(rows: pd.DataFrame, zone: str) -> None:
 
 
 def _freshness(loads: pd.DataFrame, now: datetime, zone: str) -> None:
-    st.subheader("Freshness")
+    st.header("Freshness")
     promised = _promised()
     table(
         ["Delivered by", "Last delivery", "Age", "May be", "Verdict"],
@@ -142,7 +142,7 @@ def _verdict(age: timedelta, promised: timedelta | None) -> str:
 def _every_check(checks: pd.DataFrame) -> None:
     if checks.empty:
         return
-    st.subheader("Last checks")
+    st.header("Last checks")
     counts = checks.groupby("outcome").size()
     st.markdown("; ".join(f"{words.OUTCOMES[str(name)]}: {words.count(n)}" for name, n in counts.items()) + ".")
     with st.expander("Every check of the newest and of all held deliveries"):

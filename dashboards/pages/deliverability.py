@@ -53,7 +53,7 @@ def _each(reports: pd.DataFrame, name: str | None) -> None:
     if reports.empty:
         return
     if name:
-        st.subheader("Message by message")
+        st.header("Message by message")
         table(
             ["Message", *words.REPORTS.values()],
             [
@@ -63,7 +63,7 @@ def _each(reports: pd.DataFrame, name: str | None) -> None:
             "Message by message",
         )
         return
-    st.subheader("Campaign by campaign")
+    st.header("Campaign by campaign")
     campaigns = reports.groupby("campaign")[list(words.REPORTS)].sum()
     table(
         ["Campaign", *words.REPORTS.values()],
@@ -83,7 +83,7 @@ def _each(reports: pd.DataFrame, name: str | None) -> None:
 
 def _open(read: Read, name: str | None, now: datetime, zone: str) -> None:
     sends, waiting = read("open_sends", campaign=name), read("waiting", campaign=name)
-    st.subheader("Open right now")
+    st.header("Open right now")
     if sends.empty:
         st.markdown("No message is open: nothing planned, nothing in doubt.")
         return
@@ -156,7 +156,7 @@ _BANDS = (
 
 
 def _unsent(rows: pd.DataFrame) -> None:
-    st.subheader("Messages that did not leave")
+    st.header("Messages that did not leave")
     if rows.empty:
         st.markdown("No message was held back for good.")
         return
@@ -175,7 +175,7 @@ def _unsent(rows: pd.DataFrame) -> None:
 
 
 def _closed(people: pd.DataFrame) -> None:
-    st.subheader("People who could not be written to")
+    st.header("People who could not be written to")
     missed = people[people["standing"] == "not_reached"]
     if missed.empty:
         st.markdown("Everybody enrolled was reached, is still to come, or is held out on purpose.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from dashboards.definitions import PACKAGE, queries_of
 from dashboards.reading import explained, workspace
 from tasks.store.queries import Query
 
+# Where what several pages show is explained.
+SEVERAL: Final = "On several pages"
 FIRST = """
 **Data as of** is the moment that was measured. Refresh reads again; it starts nothing and sends nothing.
 
@@ -40,7 +43,7 @@ def page() -> None:
             if name.startswith("dashboards/")
         }
         groups = _groups(set(queries))
-        st.markdown(" · ".join(f"[{heading}](#{heading.lower().replace(' ', '-')})" for heading in groups))
+        st.markdown(" · ".join(f"[{heading}](#{_anchor(heading)})" for heading in groups))
         for heading, names in groups.items():
             _group(heading, [queries[name] for name in names])
 
@@ -52,13 +55,16 @@ def _groups(queries: set[str]) -> dict[str, list[str]]:
     common = dict.fromkeys(queries_of(PACKAGE / "components.py"))
     common |= dict.fromkeys(name for name in read if read.count(name) > 1)
     found = {heading: [name for name in names if name not in common] for heading, names in by_page.items()}
-    found["On several pages"] = list(common)
+    found.pop(title("how_to_read_this"))  # it shows no figure of its own
+    found[SEVERAL] = list(common)
     found["In the summary of the command line"] = sorted(queries - set(read) - set(common))
-    return {heading: names for heading, names in found.items() if names}
+    return found
 
 
 def _group(heading: str, queries: Sequence[Query]) -> None:
-    st.subheader(heading)
+    st.header(heading)
+    if not queries:
+        st.markdown(f"All its figures stand on other pages too: [{SEVERAL}](#{_anchor(SEVERAL)}).")
     for query in queries:
         short, _, more = query.purpose.replace("\n", " ").partition("  ")
         st.markdown(f"**{plain(short)}**")
@@ -71,6 +77,10 @@ def _group(heading: str, queries: Sequence[Query]) -> None:
         )
         asked = "; ".join(f"{words.title(param.name).lower()} ({param.meaning})" for param in query.params.values())
         st.caption(plain(f"{_sentence(query.contract.grain)}." + (f" Asked for by {asked}." if asked else "")))
+
+
+def _anchor(heading: str) -> str:
+    return heading.lower().replace(" ", "-")
 
 
 def _sentence(text: str) -> str:

@@ -122,7 +122,7 @@ def _campaigns(
     hours: int,
 ) -> None:
     """One row for each campaign, also for those that have enrolled nobody."""
-    st.subheader("Campaigns")
+    st.header("Campaigns")
     figures = ["enrolled", "reached", "messages", "converted"]
     people = rows.set_index("campaign")[figures].astype(int).to_dict("index")
     nothing = dict.fromkeys(figures, 0)

@@ -145,7 +145,7 @@ _CREDIT_HELP = (
 
 
 def _milestones(retargeted: pd.DataFrame, orders: Sequence[int]) -> None:
-    st.subheader("Leads retargeted")
+    st.header("Leads retargeted")
     st.caption(
         "How far the leads of each retarget had come when the next one left, or as of now where none did. "
         "A lead stands once in every retarget it was sent."
@@ -197,7 +197,7 @@ def _milestones(retargeted: pd.DataFrame, orders: Sequence[int]) -> None:
 
 
 def _qualified(leads: pd.DataFrame, orders: Sequence[int]) -> None:
-    st.subheader("Qualified leads at each retargeting")
+    st.header("Qualified leads at each retargeting")
     is_qualified = leads["milestone"] == "qualified"
     total, without = _sum(leads), _sum(leads[is_qualified & (leads["qualified_after"] == 0)])
     at = {order: _sum(leads[leads["qualified_after"] == order]) for order in orders}
@@ -247,7 +247,7 @@ def _qualified(leads: pd.DataFrame, orders: Sequence[int]) -> None:
 
 def _days(happened: pd.DataFrame) -> tuple[date, date]:
     """The days to show in this chart and the next."""
-    st.subheader("Day-wise retargeting qualified leads")
+    st.header("Day-wise retargeting qualified leads")
     place, _ = st.columns([2, 3])
     return days(
         (min(happened["day"]), max(happened["day"])),
@@ -292,7 +292,7 @@ def _by_day(happened: pd.DataFrame, orders: Sequence[int], first: date, last: da
 
 
 def _by_hour(hours: pd.DataFrame, orders: Sequence[int], first: date, last: date) -> None:
-    st.subheader("Hourly retargeting")
+    st.header("Hourly retargeting")
     st.caption(
         f"By hour of the day, {words.day(first)} to {words.day(last)}: the full bar is leads retargeted, the pale one "
         "beside it first responses that came in that hour. A first response is a lead's first message after a retarget "

@@ -123,7 +123,7 @@ class Reader:
         return [
             f"{rule['id']} at {place['target'][0]}: {place['html'][:200]}"
             for rule in found
-            if rule["impact"] in {"serious", "critical"}
+            if rule["impact"] in {"serious", "critical"} or rule["id"] == "heading-order"
             for place in rule["nodes"]
         ]
 

@@ -38,7 +38,7 @@ def test_every_column_of_every_query_is_explained_in_its_own_words(shop: Workspa
 
 
 def test_figures_stand_under_the_page_that_shows_them(shop: Workspace) -> None:
-    headings = [one.value for one in opened("how_to_read_this").subheader]
+    headings = [one.value for one in opened("how_to_read_this").header]
 
     assert headings[:2] == ["Overview", "Lapsing customers"]
     assert headings[-2:] == ["On several pages", "In the summary of the command line"]
