@@ -174,6 +174,13 @@ class WhatsappAws(_Amazon):
         pattern=r"^(phone-number-id-\S+|arn:\S+:phone-number-id/[0-9a-zA-Z]+)$",
         description="`phone-number-id-...` or its ARN",
     )
+    account: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="what `account` of conversations is where people wrote to this number: what they write to another "
+        "opens no free window here; default: not known",
+    )
     api_version: str = Field("v23.0", pattern=r"^v[0-9]{2}\.0$", description="version of Meta's API in the message")
     us_marketing: bool = Field(
         False, description="send marketing templates to numbers of the United States, which Meta paused in 2025"
@@ -189,6 +196,13 @@ class WhatsappCloud(_Provider):
     provider: Literal["whatsapp_cloud"]
     endpoint: str = Field("https://graph.facebook.com", description="base address")
     phone_number_id: str = Field(pattern=r"^[0-9]{1,32}$", description="id of the number that messages come from")
+    account: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="what `account` of conversations is where people wrote to this number: what they write to another "
+        "opens no free window here; default: phone_number_id, in conversations made of webhooks",
+    )
     api_version: str = Field("v23.0", pattern=r"^v[0-9]{2}\.0$", description="version of Meta's API")
     us_marketing: bool = Field(
         False, description="send marketing templates to numbers of the United States, which Meta paused in 2025"

@@ -45,5 +45,13 @@ where
             on leads.conversation_id = enrolments.episode
             and leads.free_opens_at <= leaving.at
             and leads.free_ends_at > leaving.at
-        where steps.variant = enrolments.variant
+        inner join core.conversations on leads.conversation_id = conversations.conversation_id
+        left join campaign.whatsapp_source as source on true
+        where
+            steps.variant = enrolments.variant
+            and coalesce(
+                conversations.account
+                = any(case when conversations.is_derived then source.webhook_accounts else source.file_accounts end),
+                true
+            )
     )

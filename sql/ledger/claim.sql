@@ -286,8 +286,8 @@ talks as materialized (
             case when waiting.is_there then zoned.at + interval '5 minutes' end
         ) as quiet_until,
         wanted.after_free_window,
-        leads.free_ends_at as free_until,
-        coalesce(leads.free_ends_at > zoned.until, false) as is_free_entry,
+        case when ad.is_our_number then leads.free_ends_at end as free_until,
+        coalesce(ad.is_our_number and leads.free_ends_at > zoned.until, false) as is_free_entry,
         case
             when ad.ad_id is not null and ad.bot_id is null then 'no_bot'
             when ad.status = 'paused' and not wanted.when_ad_paused then 'ad_paused'
@@ -451,6 +451,12 @@ talks as materialized (
     left join lateral (
         select
             conversations.ad_id, told.status,
+            -- as campaign.is_charged asks
+            coalesce(
+                conversations.account
+                = any(case when conversations.is_derived then source.webhook_accounts else source.file_accounts end),
+                true
+            ) as is_our_number,
             -- of an ad that no load has told of, only the conversation may know the bot
             case when told.ad_id is null then conversations.bot_id else told.bot_id end as bot_id,
             (
@@ -466,6 +472,7 @@ talks as materialized (
             order by ads.updated_at desc
             limit 1
         ) as told on true
+        left join campaign.whatsapp_source as source on true
         where conversations.conversation_id = zoned.episode
     ) as ad on true
     where zoned.retargeting is not null

@@ -47,8 +47,17 @@ asked as (
         -- the window of this conversation, as the claim asks: what another one or the category makes free is none (A2)
         exists (
             select from core.leads
+            inner join core.conversations on leads.conversation_id = conversations.conversation_id
+            left join campaign.whatsapp_source as source on true
             where
                 leads.conversation_id = leaving.episode
+                and coalesce(
+                    conversations.account
+                    = any(
+                        case when conversations.is_derived then source.webhook_accounts else source.file_accounts end
+                    ),
+                    true
+                )
                 and leads.free_opens_at <= leaving.at
                 and leads.free_ends_at > leaving.at
         ) as is_free_entry,

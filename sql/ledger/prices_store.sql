@@ -1,5 +1,6 @@
 /*
-Put the table of WhatsApp's prices in place of the one before.
+Put the table of WhatsApp's prices in place of the one before, and what conversations call the number that messages
+leave from.
 
 owner: engineering
 grain: one row
@@ -7,6 +8,8 @@ params:
   prices: jsonb - place, category, valid_from, nearness, currency, price, is_example
   free: jsonb - category, until
   undelivered: jsonb - country, category, since
+  webhook_accounts: text[] nullable - what conversations made of webhooks call our number; null: not known
+  file_accounts: text[] nullable - what those of files call it; null: not known
   sha256: text - hash of the file and of what bears on it
 returns:
   sha256: text - the same
@@ -77,10 +80,12 @@ undelivered_stored as (
     set since = excluded.since
 )
 
-insert into campaign.whatsapp_source (sha256)
-values (cast(:sha256 as text))
+insert into campaign.whatsapp_source (sha256, webhook_accounts, file_accounts)
+values (cast(:sha256 as text), cast(:webhook_accounts as text[]), cast(:file_accounts as text[]))
 on conflict (one) do update
 set
     sha256 = excluded.sha256,
+    webhook_accounts = excluded.webhook_accounts,
+    file_accounts = excluded.file_accounts,
     loaded_at = clock_timestamp()
 returning sha256

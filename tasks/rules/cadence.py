@@ -43,6 +43,13 @@ def newest_slot(campaign: Campaign, business_zone: str, now: datetime) -> dateti
     return _moment(day, campaign.at, zone)
 
 
+def period(campaign: Campaign) -> timedelta:
+    """How long it is from one run of the cadence to the next."""
+    if found := _EVERY_MINUTES.fullmatch(campaign.cadence):
+        return timedelta(minutes=int(found[1]))
+    return timedelta(days=_days(campaign.cadence)[1])
+
+
 def _days(cadence: str) -> tuple[date, int]:
     """A day on which the cadence runs, and the days from one run to the next; weekly means Mondays."""
     if found := _EVERY_DAYS.fullmatch(cadence):

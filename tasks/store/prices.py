@@ -1,4 +1,4 @@
-"""What WhatsApp charges and where it delivers, in the database, where planning, the claim and the evaluation ask."""
+"""What WhatsApp charges, where it delivers and from which number, in the database, where planning and the claim ask."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.prices import WhatsappPrices, load_whatsapp_prices
+from config.providers import WhatsappAws, WhatsappCloud
 from config.settings import Settings
 from tasks.rules.prices import price_rows
 from tasks.store import mode
@@ -25,8 +26,10 @@ def refresh(work: Workspace, connection: sa.Connection) -> bool:
     path = work.settings.whatsapp_prices
     with_examples = mode.peek(work, connection) == "simulated"
     us_marketing = _takes_us_marketing(work.settings)
+    of_webhooks, of_files = _accounts(work.settings)
     content = path.read_bytes() if path.is_file() else b""
-    digest = hashlib.sha256(content + f"|{with_examples}|{us_marketing}".encode()).hexdigest()
+    bearing = f"|{with_examples}|{us_marketing}|{of_webhooks}|{of_files}"
+    digest = hashlib.sha256(content + bearing.encode()).hexdigest()
     if content and connection.execute(work.queries["ledger/prices_known"]()).scalar() == digest:
         return False
     table = load_whatsapp_prices(path)
@@ -41,6 +44,8 @@ def refresh(work: Workspace, connection: sa.Connection) -> bool:
                 for entry in table.free_in_service_window
             ],
             undelivered=_undelivered(table, us_marketing=us_marketing),
+            webhook_accounts=of_webhooks,
+            file_accounts=of_files,
             sha256=digest,
         )
     )
@@ -57,6 +62,17 @@ def _undelivered(table: WhatsappPrices, *, us_marketing: bool) -> list[dict[str,
 
 def _takes_us_marketing(settings: Settings) -> bool:
     return bool(getattr(settings.pipeline.provider("whatsapp"), "us_marketing", False))
+
+
+def _accounts(settings: Settings) -> tuple[list[str] | None, list[str] | None]:
+    """What conversations call the number that messages leave from: those made of webhooks, and those of files."""
+    options = settings.pipeline.provider("whatsapp")
+    if not isinstance(options, WhatsappCloud | WhatsappAws):
+        return None, None
+    named = [options.account] if options.account else []
+    # Webhooks have Meta's id of the number; Amazon has one of its own.
+    known = [*named, options.phone_number_id] if isinstance(options, WhatsappCloud) else named
+    return known or None, known if named else None
 
 
 def _midnight(day: date) -> str:

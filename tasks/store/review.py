@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from config.campaign import read_campaign
+from config.campaign import Campaign, read_campaign
 from config.prices import load_whatsapp_prices
 from config.sources import ENTITIES, load_sources
 from config.suites import load_suite
-from tasks.rules.agreement import segment_problems
+from tasks.rules.agreement import late_steps, segment_problems, shared_ads
 from tasks.rules.content import Templates, segment_variables
 from tasks.rules.errors import ConfigError, Problem
 from tasks.store import cases
@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 @dataclass
 class Review:
-    """How much was read, and every finding."""
+    """How much was read, every finding, and what is allowed but may not be meant."""
 
     read: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def collect(self, what: str, read: Callable[[], T]) -> T | None:
         """Read one thing; its problems join the others'."""
@@ -57,11 +58,13 @@ def review(work: Workspace) -> Review:
     answer.collect("price tables", lambda: load_whatsapp_prices(settings.whatsapp_prices))
     answer.read["SQL files"] = len(work.queries)
     answer.problems += work.queries.problems
+    campaigns = []
     for path in sorted(settings.folder("campaigns").glob("[!.]*")):
         if (path / "campaign.yaml").is_file():
-            _review_campaign(work, answer, path.name)
+            campaigns += _review_campaign(work, answer, path.name)
         elif path.suffix != ".md":  # notes may lie beside the campaigns
             answer.problems.append(Problem(str(path), "is no campaign: a folder with a campaign.yaml is expected here"))
+    answer.warnings += shared_ads(campaigns)
     found = answer.collect("cases", lambda: cases.load(work.root))
     answer.read["cases"] = len(found or [])
     answer.problems += [
@@ -73,17 +76,18 @@ def review(work: Workspace) -> Review:
     return answer
 
 
-def _review_campaign(work: Workspace, answer: Review, name: str) -> None:
+def _review_campaign(work: Workspace, answer: Review, name: str) -> list[tuple[str, Campaign]]:
+    """Collect what is to be said of one campaign; answers it with its file, where enough of it can be read."""
     folder = work.settings.folder("campaigns") / name
     answer.read.setdefault("campaigns", 0)
     try:
         campaign, found = read_campaign(folder)
     except ConfigError as error:
         answer.problems += error.problems
-        return
+        return []
     answer.problems += found
     if campaign is None:
-        return
+        return []
     answer.read["campaigns"] += not found
     where = str(folder / "campaign.yaml")
     kept = work.settings.pipeline.retention.ledger
@@ -95,14 +99,16 @@ def _review_campaign(work: Workspace, answer: Review, name: str) -> None:
         answer.problems.append(
             Problem(f"{where}: segment", f"there is no segment {campaign.segment}; there are: {known}")
         )
-        return
+        return [(where, campaign)]
     try:
         query = work.queries[f"segments/{campaign.segment}"]
     except ConfigError:
-        return  # its findings are in the report already
+        return [(where, campaign)]  # its findings are in the report already
     answer.problems += segment_problems(campaign, query.contract, where)
+    answer.warnings += late_steps(campaign, query.contract, where)
     columns = {column.name: column.nullable for column in query.returns.values() if column.name not in FIRST_COLUMNS}
     answer.collect(
         "messages",
         lambda: Templates.load(campaign, folder, segment_variables(columns), work.settings.pipeline.sender),
     )
+    return [(where, campaign)]

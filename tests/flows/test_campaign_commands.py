@@ -111,3 +111,25 @@ def test_plan_stores_nothing(run):
     assert planned.exit_code == 0, planned.output
     assert json.loads(planned.output)["count"] >= 0
     assert "no runs" not in planned.output
+
+
+def test_check_warns_of_what_is_allowed_and_late_or_double(run, tmp_path):
+    first = tmp_path / "config/campaigns/partial_leads"
+    shutil.copytree(first, first.with_name("other_leads"))
+    path = first / "campaign.yaml"
+    path.write_text(path.read_text().replace("send_after: 4h", "send_after: 10m"))
+
+    told = run("check")
+    rows = json.loads(run("check", "--json").output)["rows"]
+
+    assert told.exit_code == 0, told.output
+    said = " ".join(told.output.split())
+    assert "nothing to fix" in said
+    assert "partial_leads/campaign.yaml: steps.0.send_after: 10m is less than min_quiet_after_reply (1h)" in said
+    assert "name-your-ad-here is among the ads of other_leads as well" in said
+    assert [row["kind"] for row in rows] == ["warning", "warning"]
+
+    path.write_text(path.read_text().replace("purpose: retargeting", "purpose: fun"))
+    wrong = CliRunner().invoke(app, ["check", "--json"])
+    assert wrong.exit_code == 2
+    assert {row["kind"] for row in json.loads(wrong.output)["rows"]} == {"error", "warning"}

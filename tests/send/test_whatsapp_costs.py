@@ -391,3 +391,90 @@ def test_a_timeline_tells_what_each_message_costs(
 
     told = [(line.step, line.detail) for line in lines if line.what == "accepted"]
     assert told == [("1", "whatsapp, free"), ("2", price)]
+
+
+# ------------------------------------------------------------------------------------ several business numbers
+
+
+CLOUD = "{provider: whatsapp_cloud, phone_number_id: '111'}"
+CLOUD_TOLD = "{provider: whatsapp_cloud, phone_number_id: '111', account: main}"
+AMAZON = "{provider: whatsapp_aws, region: eu-central-1, phone_number_id: phone-number-id-1}"
+AMAZON_TOLD = "{provider: whatsapp_aws, region: eu-central-1, phone_number_id: phone-number-id-1, account: '111'}"
+# Who delivers, which number a conversation was with and whether webhooks say so, and whether its windows count.
+NUMBERS = [
+    (None, "222", True, True),
+    (CLOUD, "111", True, True),
+    (CLOUD, "222", True, False),
+    (CLOUD, None, True, True),
+    (CLOUD, "main", False, True),  # nobody has said what files call the number
+    (CLOUD_TOLD, "main", False, True),
+    (CLOUD_TOLD, "second", False, False),
+    (CLOUD_TOLD, None, False, True),
+    (CLOUD_TOLD, "111", True, True),
+    (AMAZON, "222", True, True),  # Amazon's id of a number is not Meta's
+    (AMAZON_TOLD, "111", True, True),
+    (AMAZON_TOLD, "222", True, False),
+]
+
+
+def with_number(world: Leads, provider: str | None, account: str | None, *, hooks: bool) -> None:
+    if provider:
+        settings = world.stage.folder / "reengage.yaml"
+        settings.write_text(settings.read_text() + f"\nproviders: [{provider}]\n")
+    world.stage.run_sql("update core.conversations set account = :account, is_derived = :hooks",
+                        account=account, hooks=hooks)  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "account", "hooks", "counts"), NUMBERS)
+def test_windows_of_the_number_that_messages_leave_from_are_free_and_no_others(
+    shop: Callable[..., Leads], provider: str | None, account: str | None, hooks: bool, counts: bool
+) -> None:
+    utility = {"name": "news", "language": "en", "category": "utility"}
+    world = shop(own_prices=False, steps=steps("9h", message={"file": "sms.txt", "template": utility}))
+    world.ad(at=NOON - 30 * DAY)
+    world.lead("bob", "v1", NOON - 2 * DAY)  # an ad's window is open
+    world.lead("carl", "v2", NOON - 10 * DAY)  # over, but carl has written since
+    world.says("v2", NOON - 2 * HOUR)
+    with_number(world, provider, account, hooks=hooks)
+    keys = [world.stage.plan(world.stage.enrol(one), channel="whatsapp") for one in ("bob", "carl")]
+
+    world.stage.dispatch(NOON)
+
+    assert [tagged(world, key)[1] for key in keys] == [not counts] * 2
+
+
+@pytest.mark.parametrize(("account", "counts"), [("111", True), ("222", False)])
+def test_a_retarget_leaves_for_free_from_the_number_the_person_wrote_to_only(
+    shop: Callable[..., Leads], account: str, counts: bool
+) -> None:
+    world = shop(**retargeted("12h"))
+    world.ad()
+    world.lead("ann", "v1")
+    with_number(world, CLOUD, account, hooks=True)
+
+    rows = asked(world, "plan", "back", "--as-of", (SIX + HOUR).isoformat())
+    world.run(SIX + HOUR)
+    world.stage.dispatch(SIX + 12 * HOUR)
+
+    told = [row["reason"] for row in rows if row["what"] == "cost"]
+    excluded = [row["people"] for row in rows if row["what"] == "exclude"]
+    if counts:
+        assert (world.send()["state"], world.send()["billable"]) == ("accepted", False)
+        assert (told, excluded) == (["free"], [])
+    else:
+        assert world.ends() == {"1": ("suppressed", "outside_free_window")}
+        assert (told, excluded) == (["not sent: outside the free window"], [1])
+
+
+@pytest.mark.parametrize(("account", "end"), [("111", "accepted"), ("222", "suppressed")])
+def test_words_of_our_own_leave_in_the_window_of_their_number_only(
+    shop: Callable[..., Leads], account: str, end: str
+) -> None:
+    world = shop(own_prices=False, steps=steps("9h", message=TEXT))
+    world.lead("ann", "v1", NOON - 2 * HOUR)
+    with_number(world, CLOUD, account, hooks=True)
+    key = world.stage.plan(world.stage.enrol("ann"), channel="whatsapp")
+
+    world.stage.dispatch(NOON)
+
+    assert world.stage.end(key)[0] == end
