@@ -42,7 +42,8 @@ TOKEN = "zz-device-token"
 TELLING = ("zz-", "zz.", "zzfirst", "zzlast", "zz words", EMAIL, PHONE.lstrip("+"))
 FIGURES = (
     "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place", "reached_people",
-    "converted_people", "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
+    "converted_people", "all_people", "incremental_cells", "incremental", "incremental_cells_by_place",
+    "incremental_by_place",
     "people", "sends", "reports", "send_costs", "qualified_leads", "buying_months", "buying_gaps",
     "bought_again", "places",
 )  # fmt: skip

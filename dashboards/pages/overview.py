@@ -16,6 +16,7 @@ from dashboards import attention, words
 from dashboards.attention import Matter
 from dashboards.buying import buying
 from dashboards.components import (
+    EVERY_CAMPAIGN,
     Linked,
     begun,
     clock,
@@ -60,7 +61,14 @@ def page() -> None:
         links = {name: Linked(words.title(name), pages[name], campaign=name, hours=hours) for name in names}
         told = {name: _told(verdict) for name, verdict in verdicts(read("arms_of_all", hours=hours)).items()}
         _campaigns(
-            read("glance", hours=hours), read("glance_revenue", hours=hours), states, links, told, matters, hours
+            read("glance", hours=hours),
+            read("glance_total", hours=hours),
+            read("glance_revenue", hours=hours),
+            states,
+            links,
+            told,
+            matters,
+            hours,
         )
         buying(read)
         engagement(read("reports"))
@@ -114,6 +122,7 @@ def _state(campaign: Campaign | None, holds: pd.DataFrame, name: str, today: dat
 
 def _campaigns(
     rows: pd.DataFrame,
+    together: pd.DataFrame,
     revenue: pd.DataFrame,
     states: Mapping[str, str],
     links: Mapping[str, Linked],
@@ -121,31 +130,41 @@ def _campaigns(
     matters: Sequence[Matter],
     hours: int,
 ) -> None:
-    """One row for each campaign, also for those that have enrolled nobody."""
+    """One row for each campaign, also for those that have enrolled nobody, and one for all of them."""
     st.header("Campaigns")
     figures = ["enrolled", "reached", "messages", "converted"]
     people = rows.set_index("campaign")[figures].astype(int).to_dict("index")
     nothing = dict.fromkeys(figures, 0)
     currencies = list(revenue.groupby("currency")["purchases"].sum().sort_values(ascending=False).index)
     earned = {(row.campaign, row.currency): row.revenue for row in revenue.itertuples()}
+    listed = [
+        [
+            links[name], state, _short(matters, name),
+            *(words.count(people.get(name, nothing)[figure]) for figure in figures),
+            told.get(name, "Nobody enrolled"),
+            *(words.amount(earned.get((name, currency), 0)) for currency in currencies),
+        ]
+        for name, state in states.items()
+    ]  # fmt: skip
+    if len(listed) > 1:
+        total, sums = together.iloc[0], revenue.groupby("currency")["revenue"].sum()
+        listed.append(
+            [
+                EVERY_CAMPAIGN, "", "", *(words.count(total[figure]) for figure in figures), "",
+                *(words.amount(sums[currency]) for currency in currencies),
+            ]
+        )  # fmt: skip
     table(
         [
             "Campaign", "State", "Needs attention", "Enrolled", "Reached", "Messages", "Conversions",
             "Against those held out", *(f"Revenue, {currency}" for currency in currencies),
         ],
-        [
-            [
-                links[name], state, _short(matters, name),
-                *(words.count(people.get(name, nothing)[figure]) for figure in figures),
-                told.get(name, "Nobody enrolled"),
-                *(words.amount(earned.get((name, currency), 0)) for currency in currencies),
-            ]
-            for name, state in states.items()
-        ],
+        listed,
         "Campaigns",
     )  # fmt: skip
     st.caption(
-        f"People count once per campaign. Conversions are people who reached the campaign's goal within "
+        "People count once per campaign, and once in the last line, which is less than the sum of the others where "
+        f"somebody is in several. Conversions are people who reached the campaign's goal within "
         f"{words.hours(hours)} of a message; purchases are credited once, to the last message before them. Both say "
         "what followed a message, not what it caused: that is the comparison with people held out, in percentage "
         "points of those who reached the goal since enrolment. With more campaigns on this page its intervals are "

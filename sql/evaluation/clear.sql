@@ -26,6 +26,7 @@ r as (delete from evaluation.qualified_leads),
 s as (delete from evaluation.buying_months),
 t as (delete from evaluation.buying_gaps),
 u as (delete from evaluation.bought_again),
-v as (delete from evaluation.places)
+v as (delete from evaluation.places),
+w as (delete from evaluation.all_people)
 
 delete from evaluation.data_as_of

@@ -25,7 +25,7 @@ _SHARED: Final = (
 _TABLES: Final = (
     "outcomes", "outcomes_gone", "clear",
     "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
-    "reached_people", "converted_people",
+    "reached_people", "converted_people", "all_people",
     "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
     "past_arms", "people", "sends", "reports", "leads", "retargeted_leads", "retargets_by_hour", "send_costs",
     "qualified_leads", "buying_months", "buying_gaps", "bought_again", "places", "data_as_of",

@@ -23,9 +23,9 @@ AS_OF = START + timedelta(days=45)
 GOALS = {"alpha": Goal(), "beta": Goal("booked", (("plan", "gold"),)), "gone": Goal()}
 TABLES = (
     "data_as_of", "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place",
-    "reached_people", "converted_people", "incremental_cells", "incremental", "incremental_cells_by_place",
-    "incremental_by_place", "past_arms", "people", "sends", "leads", "retargeted_leads", "retargets_by_hour",
-    "send_costs", "qualified_leads", "buying_months", "buying_gaps", "bought_again", "places",
+    "reached_people", "converted_people", "all_people", "incremental_cells", "incremental",
+    "incremental_cells_by_place", "incremental_by_place", "past_arms", "people", "sends", "leads", "retargeted_leads",
+    "retargets_by_hour", "send_costs", "qualified_leads", "buying_months", "buying_gaps", "bought_again", "places",
 )  # fmt: skip
 
 

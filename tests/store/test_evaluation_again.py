@@ -20,7 +20,8 @@ AS_OF = START + timedelta(days=45)
 GOALS = {"alpha": Goal(), "beta": Goal("booked", (("plan", "gold"),)), "gone": Goal()}
 TABLES = (
     "attributed_cells", "attributed", "attributed_cells_by_place", "attributed_by_place", "reached_people",
-    "converted_people", "incremental_cells", "incremental", "incremental_cells_by_place", "incremental_by_place",
+    "converted_people", "all_people", "incremental_cells", "incremental", "incremental_cells_by_place",
+    "incremental_by_place",
     "people", "sends",
 )  # fmt: skip
 CURRENCIES = ("EUR", "USD", "JPY")
