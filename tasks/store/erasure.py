@@ -132,7 +132,7 @@ TABLES: Final[dict[str, Holder]] = {
     "campaign.whatsapp_prices": Holder("nobody", harmless="place category currency"),
     "campaign.whatsapp_free": Holder("nobody", harmless="category"),
     "campaign.whatsapp_undelivered": Holder("nobody", harmless="country category"),
-    "campaign.whatsapp_source": Holder("nobody", harmless="sha256"),
+    "campaign.whatsapp_source": Holder("nobody", harmless="sha256 webhook_accounts file_accounts"),
     "campaign.enrolments": Holder(
         "renamed",
         renamed="customer_id episode",
@@ -211,7 +211,7 @@ AGGREGATED: Final = frozenset(
     {
         "arm", "business_zone", "campaign", "category", "channel", "conversions", "country", "currency",
         "experiment_version", "grain", "kind", "language", "milestone", "reason", "standing", "state", "step", "value",
-        "variant",
+        "variant", "what",
     }
 )  # fmt: skip
 
