@@ -11,7 +11,7 @@ params:
   is_any_ad: boolean - whether one of them has the leads of every ad
 */
 insert into campaign.erased_conversations (
-    conversation_id, ad_id, opened_at, deep_at, qualified_at, said_at, enrolments
+    conversation_id, ad_id, opened_at, deep_at, qualified_at, said_at, enrolments, language, country
 )
 select
     cast(:pseudonym as text) || ':' || lpad(
@@ -41,9 +41,12 @@ select
         where sends.enrolment_id = any(enrolled.enrolments) and first_response.said_at is not null
         order by first_response.said_at
     ),
-    enrolled.enrolments
+    enrolled.enrolments,
+    customers.language,
+    customers.country
 from core.conversations as named
 inner join campaign.measured_conversations as conversations using (conversation_id)
+left join core.customers on customers.customer_id = named.customer_id
 cross join lateral (
     select array(
         select enrolments.enrolment_id

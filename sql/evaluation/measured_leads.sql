@@ -66,6 +66,11 @@ left join lateral (
     inner join core.customers as customer on customer.customer_id = theirs.customer_id
     where theirs.conversation_id = in_system.conversation_id
         and enrolled.conversation_id is null
+    union all
+    select erased.language, erased.country
+    from campaign.erased_conversations as erased
+    where erased.conversation_id = in_system.conversation_id
+        and enrolled.conversation_id is null
     offset 0
 ) as today on true
 left join lateral (

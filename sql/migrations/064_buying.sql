@@ -87,6 +87,11 @@ alter table campaign.enrolments
 add column language text,
 add column country text;
 
+-- Leads that nobody has enrolled stand where their person is today; of the erased, where they were last.
+alter table campaign.erased_conversations
+add column language text,
+add column country text;
+
 -- Whatever a campaign's page shows may be narrowed to a language or a country: '' = not known.
 create table evaluation.places (
     campaign text not null,

@@ -180,7 +180,10 @@ TABLES: Final[dict[str, Holder]] = {
         "renamed", renamed="customer_id event_id", harmless="name properties", stays=_FIGURES
     ),
     "campaign.erased_conversations": Holder(
-        "renamed", renamed="conversation_id", harmless="ad_id said_at enrolments", stays=_FIGURES
+        "renamed",
+        renamed="conversation_id",
+        harmless="ad_id said_at enrolments language country",
+        stays=_FIGURES,
     ),
     "campaign.erasures": Holder(
         "remembered",

@@ -105,6 +105,8 @@ class Reader:
 
     def saved(self, title: str) -> tuple[str, list[list[str]]]:
         """The CSV file of one table, by its title: what it is called, and its cells."""
+        self.page.get_by_role("button", name=f"{title} as CSV", exact=True).wait_for()
+        self.page.wait_for_load_state("networkidle")  # a section that was just unfolded moves until then
         with self.page.expect_download() as waited:
             self.page.get_by_role("button", name=f"{title} as CSV", exact=True).click()
         written = Path(waited.value.path()).read_text("utf-8-sig")

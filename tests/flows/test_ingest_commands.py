@@ -14,7 +14,9 @@ from config.errors import ConfigError
 from config.settings import CHECKOUT
 from flows.__main__ import app, main
 from flows.ingest import ingest
+from flows.story import using
 from tasks.rules.errors import GateError, ModeError
+from tasks.store.workspace import Workspace
 from tests.chats import OPENED, body, message
 
 
@@ -100,7 +102,8 @@ def test_a_flow_run_that_ends_as_failed_says_why_its_load_is_held(run, tmp_path,
     (tmp_path / "bad.txt").write_text("customer_id date number_of_cds dollar_value\n" + "a b c d\n" * 50)
     monkeypatch.setenv("REENGAGE_CDNOW", str(tmp_path / "bad.txt"))
 
-    with pytest.raises(GateError, match=r"^cdnow_purchases: load 1 held: .*purchased_at.: 50 of 50"):
+    held = r"^cdnow_purchases: load 1 held: .*purchased_at.: 50 of 50"
+    with using(Workspace.open()), pytest.raises(GateError, match=held):
         ingest.fn(as_of=datetime(1998, 7, 1, tzinfo=UTC))
 
 
